@@ -1,0 +1,215 @@
+// What goes into Controller::Step and what comes out. I/O threads (kube, kube/dir, scalerhost)
+// build complete messages and hand them to a sink; app carries them to the controller's thread and
+// the actions back. Plain values, each owned by whoever holds it; no message refers to another.
+//
+// Level-triggered: a *Replaced message is a whole view, what it omits is gone; a single change
+// replaces one object.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "autoscaler/base/selector.h"
+#include "autoscaler/core/decide.h"
+#include "autoscaler/core/spec.h"
+
+namespace neap::control {
+
+// The thing that is scaled. The version part of scaleTargetRef.apiVersion does not matter, as
+// upstream.
+struct TargetRef {
+  std::string group;  // "" for the core group
+  std::string kind;
+  std::string ns;
+  std::string name;
+  auto operator<=>(const TargetRef&) const = default;
+  std::string Text() const { return kind + " " + ns + "/" + name; }
+};
+
+// ---- in: objects
+// -------------------------------------------------------------------------------------------------------
+
+// An Autoscaler (or HPA) appeared or changed.
+struct SpecChange {
+  std::string uid;
+  std::shared_ptr<const core::AutoscalerSpec> spec;  // never null
+  core::Status status;  // as stored, for a controller that has not seen it before
+};
+struct SpecGone {
+  std::string uid;
+};
+struct SpecsReplaced {  // a source's complete list; its specs that are not in it are gone
+  std::string source;   // "api" or "dir:PATH"
+  std::vector<SpecChange> all;
+};
+
+// ---- in: the cluster
+// ---------------------------------------------------------------------------------------------------
+
+struct ScaleChange {
+  TargetRef target;
+  std::optional<core::Scale> scale;  // nullopt: gone, or unreadable when `error` is set
+  std::optional<core::ReadingError> error;
+};
+struct ScalesReplaced {  // a kind's complete list
+  std::string group;
+  std::string kind;
+  std::vector<ScaleChange> all;
+};
+
+// A pod as control needs it: what Decide uses plus what selects it.
+struct PodState {
+  core::Pod pod;  // pod.requests is not set yet: control interns `requests`
+  std::shared_ptr<const base::Labels> labels;         // interned by the sender where it can
+  std::shared_ptr<const core::PodRequests> requests;  // likewise
+};
+struct PodChange {
+  std::string ns;
+  std::string name;
+  std::optional<PodState> pod;  // nullopt: gone
+};
+struct PodsReplaced {  // a namespace's complete list
+  std::string ns;
+  std::vector<PodState> all;
+};
+
+enum class View : uint8_t { kSpecs, kScales, kPods };
+// A view was heard of: an event, a bookmark or a complete relist. `scope` is the source,
+// "group/kind" or the namespace.
+struct ViewHeard {
+  View view = View::kSpecs;
+  std::string scope;
+};
+
+// ---- in: scalers
+// -------------------------------------------------------------------------------------------------------
+
+// What a scaler makes of a trigger (TriggerStatus), or why it refuses it.
+struct TriggerOpened {
+  std::string trigger_id;
+  std::vector<core::MetricSpec>
+      metrics;  // from_trigger set, except for hpa-* triggers, whose list is empty
+  std::optional<core::ReadingError> error;
+};
+
+// Per-pod values by name; control joins them to its pods.
+struct NamedPodSample {
+  std::string pod;
+  int64_t milli = 0;
+  absl::Time at = absl::InfinitePast();
+  absl::Duration window = absl::ZeroDuration();
+};
+struct MetricReading {
+  std::string
+      name;  // the metric's name within its trigger; "" for hpa-* triggers (one metric each)
+  core::Reading reading;  // form kPods: values are in `pod_samples`, reading.pods is empty
+  std::vector<NamedPodSample> pod_samples;
+};
+struct TriggerReading {
+  std::string trigger_id;
+  uint64_t round = 0;  // of the poll; 0 = pushed
+  std::vector<MetricReading> metrics;
+  std::optional<core::ReadingError> error;  // the whole trigger failed
+};
+
+// ---- in: outcomes
+// ------------------------------------------------------------------------------------------------------
+
+struct WriteOutcome {
+  uint64_t write_id = 0;  // of PatchScale
+  core::ApplyResult
+      result;  // kinds kApplied .. kUnknown, kWithheld; `at` is set by Step, not by the sender
+  std::optional<core::Scale> scale;  // the server's reply, with kApplied
+};
+
+using Message =
+    std::variant<SpecChange, SpecGone, SpecsReplaced, ScaleChange, ScalesReplaced, PodChange,
+                 PodsReplaced, ViewHeard, TriggerOpened, TriggerReading, WriteOutcome>;
+
+// Thread-safe; called from I/O threads; must not block for long.
+using Sink = std::function<void(Message)>;
+
+// ---- out
+// ---------------------------------------------------------------------------------------------------------------
+
+// One subscription at a scaler. Equal queries of several targets share one (same type, metadata,
+// context as far as it matters).
+struct Subscription {
+  std::string id;    // stable for equal content; opaque
+  std::string type;  // trigger type, or hpa-resource, hpa-container-resource, hpa-pods, hpa-object,
+                     // hpa-external
+  std::vector<std::pair<std::string, std::string>> metadata;  // sorted by key
+  std::string ns;
+  std::string object_kind;
+  std::string object_name;
+  std::string object_uid;
+  std::string pod_selector;  // canonical; for types that need it
+  absl::Duration interval = absl::ZeroDuration();
+  core::TargetKind requested_target = core::TargetKind::kUnspecified;
+  bool operator==(const Subscription&) const = default;
+};
+struct Subscribe {  // changes of the set; at the first Step everything is in `put`
+  std::vector<Subscription> put;
+  std::vector<std::string> remove;
+};
+struct Poll {
+  uint64_t round = 0;
+  std::vector<std::string> trigger_ids;
+  absl::Duration deadline = absl::ZeroDuration();  // from now
+};
+// The whole set of what must be watched; replaces the former one. Emitted only when it changes.
+struct Watch {
+  std::vector<TargetRef> targets;           // whose scale is needed, sorted
+  std::vector<std::string> pod_namespaces;  // whose pods are needed, sorted
+};
+struct PatchScale {
+  uint64_t write_id = 0;
+  std::string uid;  // the Autoscaler's: app routes by it to the writing or the withholding client
+  TargetRef target;
+  core::Scale observed;  // precondition: uid and spec
+  int32_t replicas = 0;
+};
+struct WriteStatus {
+  std::string uid;
+  core::ObjectKey key;
+  core::ObjectKind kind = core::ObjectKind::kAutoscaler;
+  core::Status status;
+  std::string explanation;  // the last decision's steps in words
+};
+struct EmitEvent {
+  std::string uid;
+  core::ObjectKey key;
+  core::ObjectKind kind = core::ObjectKind::kAutoscaler;
+  core::Event event;
+};
+
+// A decision was taken, or the outcome of its write was remembered: for the journal, metrics and
+// logs. The pointers are valid until the next call of Step; handle it at once, on the controller's
+// thread.
+struct DecisionRecord {
+  std::string uid;
+  uint64_t decision_id = 0;  // grows by one per decision of this process
+  const core::AutoscalerSpec* spec = nullptr;
+  const core::Observation* seen = nullptr;
+  const core::History* before = nullptr;
+  const core::Decision* decision = nullptr;
+};
+struct OutcomeRecord {
+  std::string uid;
+  uint64_t decision_id = 0;
+  core::ApplyResult result;
+  const core::Outcome* outcome = nullptr;  // history after, status, events
+};
+
+using Action = std::variant<Subscribe, Poll, Watch, PatchScale, WriteStatus, EmitEvent,
+                            DecisionRecord, OutcomeRecord>;
+
+}  // namespace neap::control

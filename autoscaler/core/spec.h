@@ -1,0 +1,152 @@
+// AutoscalerSpec: what a user asks of Neap for one target, after the API's defaulting, as plain
+// values. Made by kube/objects (and by the conformance runner), owned by control, read by Decide.
+// Immutable once made; thread-safe.
+//
+// Words are the HPA's (autoscaling/v2) and KEDA's. Amounts are int64 thousandths ("milli"),
+// percents are whole.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "autoscaler/base/selector.h"
+
+namespace neap::core {
+
+struct ObjectKey {  // namespace/name
+  std::string ns;
+  std::string name;
+  auto operator<=>(const ObjectKey&) const = default;
+  std::string Text() const { return ns + "/" + name; }
+};
+
+// scaleTargetRef, or a metric's describedObject.
+struct ObjectReference {
+  std::string api_version;  // "apps/v1"; may be ""
+  std::string kind;
+  std::string name;
+  auto operator<=>(const ObjectReference&) const = default;
+};
+
+enum class MetricSource : uint8_t {
+  kResource,
+  kContainerResource,
+  kPods,
+  kObject,
+  kExternal,
+  kUnknown,  // a type the HPA does not know: InvalidMetricSourceType
+};
+
+enum class TargetKind : uint8_t { kUnspecified, kUtilization, kAverageValue, kValue };
+
+// A metric's target. The HPA consults which field is set, and `kind` for Object metrics only
+// (hpa.md §2.8), so the fields stay apart. Amounts > 0, save that a quantity which overflowed
+// upstream is 0.
+struct MetricTarget {
+  TargetKind kind = TargetKind::kUnspecified;
+  std::optional<int32_t> average_utilization;  // percent of request, >= 1
+  std::optional<int64_t> average_value;        // milli per pod
+  std::optional<int64_t> value;                // milli
+  bool operator==(const MetricTarget&) const = default;
+};
+
+// One input with its target: a `metrics[]` entry of the object, or what a scaler made of a trigger
+// (then kExternal).
+struct MetricSpec {
+  MetricSource source = MetricSource::kExternal;
+  std::string source_text;           // as written; differs from the enum's name only for kUnknown
+  std::string name;                  // resource name ("cpu") or metric name
+  std::string container;             // kContainerResource
+  ObjectReference described_object;  // kObject
+  std::optional<base::LabelSelector> selector;  // kPods, kObject, kExternal
+  MetricTarget target;
+  bool from_trigger = false;  // made from a trigger by its scaler
+  bool has_activity = false;  // triggers: takes part in activation (cpu and memory do not)
+  bool operator==(const MetricSpec&) const = default;
+};
+
+// One `triggers[]` entry, verbatim; what it means only its scaler knows.
+struct TriggerSpec {
+  std::string type;
+  std::string name;                                           // optional, unique in the object
+  std::vector<std::pair<std::string, std::string>> metadata;  // sorted by key; never holds secrets
+  TargetKind metric_type = TargetKind::kUnspecified;          // the user's metricType
+  bool use_cached_metrics = false;
+  bool operator==(const TriggerSpec&) const = default;
+};
+
+enum class PolicyType : uint8_t { kPods, kPercent };
+struct ScalingPolicy {
+  PolicyType type = PolicyType::kPods;
+  int32_t value = 0;           // pods or percent, > 0
+  int32_t period_seconds = 0;  // 1..1800
+  bool operator==(const ScalingPolicy&) const = default;
+};
+enum class SelectPolicy : uint8_t { kMax, kMin, kDisabled };
+struct ScalingRules {
+  std::optional<int32_t> stabilization_window_seconds;  // 0..3600; unset on scaleDown:
+                                                        // HpaOptions.downscale_stabilization
+  SelectPolicy select_policy = SelectPolicy::kMax;
+  std::vector<ScalingPolicy> policies;
+  std::optional<double> tolerance;  // >= 0; unset: HpaOptions.tolerance
+  bool operator==(const ScalingRules&) const = default;
+};
+struct Behavior {  // both directions are filled by the API's defaulting
+  ScalingRules scale_up;
+  ScalingRules scale_down;
+  bool operator==(const Behavior&) const = default;
+};
+
+enum class Guards : uint8_t { kSafe, kNone };
+enum class ZeroPolicy : uint8_t { kHpa, kActivation };
+enum class OnAbsent : uint8_t { kHold, kValue };
+enum class ObjectKind : uint8_t { kAutoscaler, kHpa, kScaledObject };
+
+struct AutoscalerSpec {
+  ObjectKind kind = ObjectKind::kAutoscaler;
+  ObjectKey key;
+  std::string uid;         // of the object
+  int64_t generation = 0;  // metadata.generation; status.observedGeneration shows it
+  ObjectReference target;
+
+  std::optional<int32_t> min_replicas;  // unset means 1
+  int32_t max_replicas = 0;
+  std::vector<MetricSpec> metrics;
+  std::vector<TriggerSpec> triggers;
+  std::optional<Behavior> behavior;  // unset: the HPA's legacy path
+
+  bool paused = false;  // mode: Paused (KEDA's pause annotations with the issue on KEDA's objects)
+  Guards guards = Guards::kSafe;
+  ZeroPolicy zero_policy = ZeroPolicy::kHpa;
+  OnAbsent on_absent = OnAbsent::kHold;
+  absl::Duration period = absl::Seconds(15);               // between periodic decisions, >= 1 s
+  absl::Duration polling_interval = absl::ZeroDuration();  // of triggers; zero means `period`
+  // KEDA's activation fields (cooldownPeriod, idleReplicaCount, fallback, scalingModifiers) join
+  // here with stage `zero`.
+
+  int32_t MinReplicas() const { return min_replicas.value_or(1); }
+  bool operator==(const AutoscalerSpec&) const = default;
+};
+
+// Which upstream release's behaviour where releases differ (hpa.md §0.2). The default made the
+// conformance vectors.
+enum class Level : uint8_t { kV1_37 };
+
+// Installation-wide options: neapd flags with kube-controller-manager's names, recorded in the
+// journal.
+struct HpaOptions {
+  Level level = Level::kV1_37;
+  double tolerance = 0.1;                                       // fraction, >= 0
+  absl::Duration downscale_stabilization = absl::Minutes(5);    // >= 0
+  absl::Duration cpu_initialization_period = absl::Minutes(5);  // >= 0
+  absl::Duration initial_readiness_delay = absl::Seconds(30);   // >= 0
+  bool scale_to_zero = true;                                    // gate HPAScaleToZero
+  bool operator==(const HpaOptions&) const = default;
+};
+
+}  // namespace neap::core
