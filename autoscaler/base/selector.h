@@ -10,6 +10,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace neap::base {
@@ -38,6 +39,10 @@ struct Requirement {
 // A parsed selector; immutable, thread-safe. Default: matches everything (the empty selector).
 class Selector {
  public:
+  Selector() = default;
+  // From requirements that are checked and sorted by key (LabelSelector::ToSelector).
+  explicit Selector(std::vector<Requirement> requirements)
+      : requirements_(std::move(requirements)) {}
   static Selector Nothing();  // matches no labels at all
   // Errors: InvalidArgument naming the position or the bad key, value or operator.
   static absl::StatusOr<Selector> Parse(std::string_view text);

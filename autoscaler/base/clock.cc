@@ -1,0 +1,20 @@
+#include "autoscaler/base/clock.h"
+
+#include <absl/time/clock.h>
+
+#include <chrono>
+
+namespace neap::base {
+namespace {
+absl::Duration Monotonic() {
+  return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
+}  // namespace
+
+Clock::Clock() : wall_at_start_(absl::Now()), monotonic_at_start_(Monotonic()) {}
+
+absl::Time Clock::Now() const { return wall_at_start_ + Elapsed(); }
+
+absl::Duration Clock::Elapsed() const { return Monotonic() - monotonic_at_start_; }
+
+}  // namespace neap::base
