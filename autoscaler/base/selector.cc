@@ -78,25 +78,47 @@ absl::Status CheckRequirement(Requirement& r) {
   return absl::OkStatus();
 }
 
-// A recursive-descent reader of the string form.
+enum class Token {
+  kEnd,
+  kError,
+  kIdentifier,
+  kComma,
+  kBang,
+  kOpen,
+  kClose,
+  kEquals,
+  kDoubleEquals,
+  kNotEquals,
+  kGreater,
+  kLess,
+  kIn,
+  kNotIn
+};
+
+// Reads the string form token by token. What it accepts and the words of its errors are the API
+// machinery's, because the HPA shows them in conditions and events.
 class Parser {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  explicit Parser(std::string_view text) : text_(text) { Scan(); }
 
   absl::StatusOr<std::vector<Requirement>> Run() {
     std::vector<Requirement> all;
-    Skip();
-    if (at_ == text_.size()) return all;
     while (true) {
-      NEAP_ASSIGN_OR_RETURN(Requirement r, One());
-      NEAP_RETURN_IF_ERROR(CheckRequirement(r));
-      all.push_back(std::move(r));
-      Skip();
-      if (at_ == text_.size()) break;
-      if (text_[at_] != ',') return Unexpected("',' or the end");
-      ++at_;
-      Skip();
-      if (at_ == text_.size() || text_[at_] == ',') return Unexpected("a label after ','");
+      const Token first = Peek();
+      if (first == Token::kEnd) break;
+      if (first != Token::kIdentifier && first != Token::kBang)
+        return Found("!, identifier, or 'end of string'");
+      absl::StatusOr<Requirement> r = One();
+      if (r.ok()) {
+        if (absl::Status checked = CheckRequirement(*r); !checked.ok()) r = checked;
+      }
+      if (!r.ok()) return Annotate(r.status(), "unable to parse requirement");
+      all.push_back(*std::move(r));
+      const Token next = Take();
+      if (next == Token::kEnd) break;
+      if (next != Token::kComma) return FoundTaken("',' or 'end of string'");
+      if (Peek() != Token::kIdentifier && Peek() != Token::kBang)
+        return Found("identifier after ','");
     }
     std::stable_sort(all.begin(), all.end(),
                      [](const Requirement& a, const Requirement& b) { return a.key < b.key; });
@@ -104,75 +126,164 @@ class Parser {
   }
 
  private:
-  void Skip() {
-    while (at_ < text_.size() &&
-           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
-      ++at_;
+  struct Item {
+    Token token;
+    std::string literal;
+  };
+
+  static bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+  static bool IsSpecial(char c) {
+    return std::string_view("=!(),><").find(c) != std::string_view::npos;
+  }
+
+  static std::optional<Token> Keyword(std::string_view text) {
+    static constexpr std::pair<std::string_view, Token> kAll[] = {
+        {")", Token::kClose},         {",", Token::kComma},  {"!", Token::kBang},
+        {"==", Token::kDoubleEquals}, {"=", Token::kEquals}, {">", Token::kGreater},
+        {"in", Token::kIn},           {"<", Token::kLess},   {"!=", Token::kNotEquals},
+        {"notin", Token::kNotIn},     {"(", Token::kOpen},
+    };
+    for (const auto& [word, token] : kAll) {
+      if (word == text) return token;
     }
+    return std::nullopt;
   }
 
-  absl::Status Unexpected(std::string_view wanted) const {
-    const std::string found = at_ < text_.size() ? fmt::format("'{}'", text_[at_]) : "the end";
-    return InvalidArgument("unable to parse selector \"{}\": found {} at position {}, expected {}",
-                           text_, found, at_, wanted);
+  void Scan() {
+    size_t at = 0;
+    while (true) {
+      while (at < text_.size() && IsSpace(text_[at])) ++at;
+      if (at == text_.size()) break;
+      if (!IsSpecial(text_[at])) {
+        const size_t from = at;
+        while (at < text_.size() && !IsSpecial(text_[at]) && !IsSpace(text_[at])) ++at;
+        std::string word(text_.substr(from, at - from));
+        items_.push_back({Keyword(word).value_or(Token::kIdentifier), word});
+        continue;
+      }
+      // The longest run of special characters that is a token.
+      std::string run;
+      std::optional<Token> token;
+      std::string literal;
+      while (at < text_.size() && IsSpecial(text_[at])) {
+        run += text_[at];
+        if (const auto found = Keyword(run)) {
+          token = found;
+          literal = run;
+        } else if (token) {
+          break;
+        }
+        ++at;
+      }
+      if (!token) literal = fmt::format("error expected: keyword found '{}'", run);
+      items_.push_back({token.value_or(Token::kError), literal});
+    }
+    items_.push_back({Token::kEnd, ""});
   }
 
-  std::string Word() {
-    Skip();
-    const size_t from = at_;
-    while (at_ < text_.size() &&
-           std::string_view(" \t\n\r=!,()<>").find(text_[at_]) == std::string_view::npos)
-      ++at_;
-    return std::string(text_.substr(from, at_ - from));
+  // `in` and `notin` are words like others except where an operator stands.
+  static Token AsValue(Token token) {
+    return token == Token::kIn || token == Token::kNotIn ? Token::kIdentifier : token;
   }
-
-  bool Eat(std::string_view token) {
-    if (text_.substr(at_, token.size()) != token) return false;
-    at_ += token.size();
-    return true;
+  Token Peek() const { return AsValue(items_[at_].token); }
+  Token Take(bool operators = false) {
+    taken_ = items_[at_];
+    if (at_ + 1 < items_.size()) ++at_;
+    return operators ? taken_.token : AsValue(taken_.token);
+  }
+  absl::Status Found(std::string_view expected) const {
+    return InvalidArgument("found '{}', expected: {}", items_[at_].literal, expected);
+  }
+  absl::Status FoundTaken(std::string_view expected) const {
+    return InvalidArgument("found '{}', expected: {}", taken_.literal, expected);
   }
 
   absl::StatusOr<Requirement> One() {
     Requirement r;
-    Skip();
-    if (Eat("!")) {
-      r.op = SelectorOperator::kDoesNotExist;
-      r.key = Word();
-      if (r.key.empty()) return Unexpected("a label key");
+    Token token = Take();
+    const bool negated = token == Token::kBang;
+    if (negated) token = Take();
+    if (token != Token::kIdentifier) return FoundTaken("identifier");
+    r.key = taken_.literal;
+    NEAP_RETURN_IF_ERROR(CheckKey(r.key));
+    if (negated || Peek() == Token::kEnd || Peek() == Token::kComma) {
+      r.op = negated ? SelectorOperator::kDoesNotExist : SelectorOperator::kExists;
       return r;
     }
-    r.key = Word();
-    if (r.key.empty()) return Unexpected("a label key");
-    Skip();
-    if (at_ == text_.size() || text_[at_] == ',') {
-      r.op = SelectorOperator::kExists;
+    switch (Take(/*operators=*/true)) {
+      case Token::kIn:
+        r.op = SelectorOperator::kIn;
+        break;
+      case Token::kNotIn:
+        r.op = SelectorOperator::kNotIn;
+        break;
+      case Token::kEquals:
+        r.op = SelectorOperator::kEquals;
+        break;
+      case Token::kDoubleEquals:
+        r.op = SelectorOperator::kDoubleEquals;
+        break;
+      case Token::kNotEquals:
+        r.op = SelectorOperator::kNotEquals;
+        break;
+      case Token::kGreater:
+        r.op = SelectorOperator::kGreaterThan;
+        break;
+      case Token::kLess:
+        r.op = SelectorOperator::kLessThan;
+        break;
+      default:
+        return FoundTaken("in, notin, =, ==, !=, gt, lt");
+    }
+    if (r.op == SelectorOperator::kIn || r.op == SelectorOperator::kNotIn) {
+      NEAP_RETURN_IF_ERROR(List(r.values));
       return r;
     }
-    if (Eat("==")) return WithValue(std::move(r), SelectorOperator::kDoubleEquals);
-    if (Eat("=")) return WithValue(std::move(r), SelectorOperator::kEquals);
-    if (Eat("!=")) return WithValue(std::move(r), SelectorOperator::kNotEquals);
-    if (Eat(">")) return WithValue(std::move(r), SelectorOperator::kGreaterThan);
-    if (Eat("<")) return WithValue(std::move(r), SelectorOperator::kLessThan);
-    const std::string word = Word();
-    if (word != "in" && word != "notin") return Unexpected("one of in, notin, =, ==, !=, <, >");
-    r.op = word == "in" ? SelectorOperator::kIn : SelectorOperator::kNotIn;
-    Skip();
-    if (!Eat("(")) return Unexpected("'('");
-    while (true) {
-      r.values.push_back(Word());  // "()" is one empty value
-      Skip();
-      if (Eat(")")) return r;
-      if (!Eat(",")) return Unexpected("',' or ')'");
+    if (Peek() == Token::kEnd || Peek() == Token::kComma) {
+      r.values.emplace_back();
+    } else {
+      if (Take() != Token::kIdentifier) return FoundTaken("identifier");
+      r.values.push_back(taken_.literal);
     }
-  }
-
-  absl::StatusOr<Requirement> WithValue(Requirement r, SelectorOperator op) {
-    r.op = op;
-    r.values.push_back(Word());
     return r;
   }
 
+  // "(a,b)"; "()" and each empty place between commas is one empty value.
+  absl::Status List(std::vector<std::string>& values) {
+    if (Take() != Token::kOpen) return InvalidArgument("found '{}' expected: '('", taken_.literal);
+    if (Peek() == Token::kClose) {
+      Take();
+      values.emplace_back();
+      return absl::OkStatus();
+    }
+    if (Peek() != Token::kIdentifier && Peek() != Token::kComma)
+      return Found("',', ')' or identifier");
+    while (true) {
+      const Token token = Take();
+      if (token == Token::kIdentifier) {
+        values.push_back(taken_.literal);
+        if (Peek() == Token::kComma) continue;
+        if (Peek() != Token::kClose) return Found("',' or ')'");
+        break;
+      }
+      if (token != Token::kComma) return FoundTaken("',', or identifier");
+      if (values.empty()) values.emplace_back();
+      if (Peek() == Token::kClose) {
+        values.emplace_back();
+        break;
+      }
+      if (Peek() == Token::kComma) {
+        Take();
+        values.emplace_back();
+      }
+    }
+    Take();  // the closing parenthesis
+    return absl::OkStatus();
+  }
+
   const std::string_view text_;
+  std::vector<Item> items_;
+  Item taken_{Token::kEnd, ""};
   size_t at_ = 0;
 };
 
@@ -274,7 +385,7 @@ absl::StatusOr<Selector> LabelSelector::ToSelector() const {
       r.op = e.op == "In" ? SelectorOperator::kIn : SelectorOperator::kNotIn;
       if (e.values.empty()) {
         return InvalidArgument(
-            "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
+            "values: Invalid value: null: for 'in', 'notin' operators, values set can't be empty");
       }
     } else if (e.op == "Exists" || e.op == "DoesNotExist") {
       r.op = e.op == "Exists" ? SelectorOperator::kExists : SelectorOperator::kDoesNotExist;

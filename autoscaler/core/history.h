@@ -40,8 +40,7 @@ struct Base {
 
 struct History {
   static constexpr size_t kMaxEntries =
-      8192;             // per list: 3,600 s windows at 1 s, with room; the oldest obsolete go first
-  bool seeded = false;  // (current, now) was entered when nothing was known
+      8192;  // per list: 3,600 s windows at 1 s, with room; the oldest obsolete go first
   std::vector<Recommendation> recommendations;
   std::vector<ScaleEvent> up_events;
   std::vector<ScaleEvent> down_events;
