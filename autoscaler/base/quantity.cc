@@ -230,6 +230,14 @@ absl::StatusOr<Quantity> Quantity::Parse(std::string_view text) {
   q.sign_ = d.digits.empty() ? 0 : (negative ? -1 : 1);
   q.text_ = Canonical(negative, d, q.format_);
 
+  if (d.exponent < -3) {  // at least -9 here
+    std::string below(static_cast<size_t>(-3 - d.exponent), '0');
+    below = (below + d.digits).substr(d.digits.size());
+    below.append(6 - below.size(), '0');
+    const int dropped = std::stoi(below);
+    q.rounded_up_nano_ = dropped == 0 ? 0 : 1000000 - dropped;
+  }
+
   // Thousandths.
   if (int64_backed) {
     if (d.exponent < -3) {

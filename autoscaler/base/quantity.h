@@ -24,6 +24,9 @@ class Quantity {
   int64_t Milli() const {
     return milli_;
   }  // thousandths, rounded away from zero; overflow as 1.37 does
+  // By how many billionths |Milli()| exceeds the exact amount, 0 to 999,999: sums of quantities
+  // round once, not per summand.
+  int32_t RoundedUpNano() const { return rounded_up_nano_; }
   // The value as a double by upstream's one multiplication, unscaled x 10^exponent (tolerances;
   // "0.57" is 57 x 1e-2).
   double AsDouble() const { return real_; }
@@ -34,6 +37,7 @@ class Quantity {
 
  private:
   int64_t milli_ = 0;
+  int32_t rounded_up_nano_ = 0;
   double real_ = 0;
   int sign_ = 0;
   QuantityFormat format_ = QuantityFormat::kDecimalSI;

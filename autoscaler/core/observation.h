@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "autoscaler/base/quantity.h"
 #include "autoscaler/core/spec.h"
 #include "autoscaler/core/status.h"
 
@@ -50,8 +51,22 @@ struct Pod {
   bool operator==(const Pod&) const = default;
 };
 
-// What the containers of a pod ask for; shared by the pods of one template. Amounts in milli.
-using ResourceAmounts = std::vector<std::pair<std::string, int64_t>>;  // sorted by resource name
+// An amount of a resource: milli rounds each quantity away from zero, `rounded_up_nano` says by how
+// much (see Quantity).
+struct ResourceAmount {
+  std::string resource;
+  int64_t milli = 0;
+  int32_t rounded_up_nano = 0;
+  bool operator==(const ResourceAmount&) const = default;
+
+  static ResourceAmount Of(std::string resource, const base::Quantity& quantity) {
+    return {.resource = std::move(resource),
+            .milli = quantity.Milli(),
+            .rounded_up_nano = quantity.RoundedUpNano()};
+  }
+};
+// What the containers of a pod ask for; shared by the pods of one template.
+using ResourceAmounts = std::vector<ResourceAmount>;  // sorted by resource name
 struct PodRequests {
   struct Container {
     std::string name;
@@ -136,6 +151,8 @@ struct Observation {
   absl::Time now = absl::InfinitePast();
   const Scale* scale = nullptr;  // null: it could not be read, `scale_error` says why
   const ReadingError* scale_error = nullptr;
+  const std::string* selector_error =
+      nullptr;                // why the scale's selector can't be parsed; null when it can
   std::span<const Pod> pods;  // what the scale's selector returns, in the lister's order
   std::span<const PodRequests> requests;  // templates that Pod.requests names
   std::span<const MetricInput> metrics;

@@ -64,10 +64,19 @@ struct MetricSpec {
   std::string container;             // kContainerResource
   ObjectReference described_object;  // kObject
   std::optional<base::LabelSelector> selector;  // kPods, kObject, kExternal
+  std::string selector_error;  // why `selector` is invalid, "" when fine; both by SetSelector
   MetricTarget target;
   bool from_trigger = false;  // made from a trigger by its scaler
   bool has_activity = false;  // triggers: takes part in activation (cpu and memory do not)
   bool operator==(const MetricSpec&) const = default;
+
+  // Sets `selector` and checks it once, so that a decision does not. Admission lets bad ones
+  // through; they surface as Failed...Metric in each decision.
+  void SetSelector(base::LabelSelector value) {
+    const auto parsed = value.ToSelector();
+    selector_error = parsed.ok() ? "" : std::string(parsed.status().message());
+    selector = std::move(value);
+  }
 };
 
 // One `triggers[]` entry, verbatim; what it means only its scaler knows.

@@ -1,0 +1,167 @@
+#include "autoscaler/core/behavior.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "autoscaler/core/arithmetic.h"
+
+namespace neap::core {
+
+Stabilised StabiliseLegacy(absl::Duration window, absl::Time now, int32_t recommended,
+                           std::span<const Recommendation> past) {
+  const absl::Time cutoff = now - window;
+  Stabilised s{.replicas = recommended,
+               .reason = Reason::kReadyForNewScale,
+               .window = {recommended, recommended}};
+  for (const Recommendation& entry : past) {
+    if (entry.at >= cutoff) s.replicas = std::max(s.replicas, entry.replicas);
+  }
+  s.window.highest = s.replicas;
+  if (s.replicas != recommended) s.reason = Reason::kScaleDownStabilized;
+  return s;
+}
+
+Stabilised StabiliseTwoSided(absl::Duration up, absl::Duration down, absl::Time now,
+                             int32_t current, int32_t recommended,
+                             std::span<const Recommendation> past) {
+  Stabilised s{.replicas = current,
+               .reason = Reason::kReadyForNewScale,
+               .window = {recommended, recommended}};
+  for (const Recommendation& entry : past) {
+    if (entry.at > now - up) s.window.lowest = std::min(s.window.lowest, entry.replicas);
+    if (entry.at > now - down) s.window.highest = std::max(s.window.highest, entry.replicas);
+  }
+  // Only as far as the envelope forces.
+  if (s.replicas < s.window.lowest) s.replicas = s.window.lowest;
+  if (s.replicas > s.window.highest) s.replicas = s.window.highest;
+  if (s.replicas != recommended) {
+    s.reason = recommended >= current ? Reason::kScaleUpStabilized : Reason::kScaleDownStabilized;
+  }
+  return s;
+}
+
+Limited LimitLegacy(int32_t base, int32_t stabilised, int32_t min, int32_t max) {
+  const int32_t up = ToInt32(std::max(2.0 * static_cast<double>(base), 4.0));
+  const int32_t high = max > up ? up : max;
+  if (stabilised < min) return {.replicas = min, .reason = Reason::kTooFewReplicas, .limit = min};
+  if (stabilised > high) {
+    return {.replicas = high,
+            .reason = max > up ? Reason::kScaleUpLimit : Reason::kTooManyReplicas,
+            .limit = high};
+  }
+  return {.replicas = stabilised, .reason = Reason::kDesiredWithinRange, .limit = 0};
+}
+
+namespace {
+
+int32_t ChangeSince(const std::vector<ScaleEvent>& events, absl::Time cutoff) {
+  int32_t sum = 0;
+  for (const ScaleEvent& event : events) {
+    if (event.at > cutoff) sum = WrapAdd32(sum, event.change);
+  }
+  return sum;
+}
+
+// hpa.md §4.4: the count at a period's start nets the events of both directions.
+int32_t PolicyLimit(const ScalingRules& rules, const History& past, absl::Time now, int32_t current,
+                    bool up) {
+  if (rules.select_policy == SelectPolicy::kDisabled) return current;
+  const bool biggest_change = rules.select_policy == SelectPolicy::kMax;
+  const bool take_max = up == biggest_change;
+  int32_t result =
+      take_max ? std::numeric_limits<int32_t>::min() : std::numeric_limits<int32_t>::max();
+  for (const ScalingPolicy& policy : rules.policies) {
+    const absl::Time cutoff = now - absl::Seconds(policy.period_seconds);
+    const int32_t start = WrapAdd32(WrapSubtract32(current, ChangeSince(past.up_events, cutoff)),
+                                    ChangeSince(past.down_events, cutoff));
+    int32_t limit = 0;
+    const double percent = static_cast<double>(policy.value) / 100;
+    if (policy.type == PolicyType::kPods) {
+      limit = up ? WrapAdd32(start, policy.value) : WrapSubtract32(start, policy.value);
+    } else if (up) {
+      limit = CeilToInt32(static_cast<double>(start) * (1 + percent));
+    } else {
+      limit = ToInt32(static_cast<double>(start) * (1 - percent));
+    }
+    result = take_max ? std::max(result, limit) : std::min(result, limit);
+  }
+  return result;
+}
+
+}  // namespace
+
+Limited LimitByPolicies(const Behavior& behavior, const History& past, absl::Time now,
+                        int32_t current, int32_t stabilised, int32_t min, int32_t max) {
+  if (stabilised > current) {
+    const int32_t limit =
+        std::max(PolicyLimit(behavior.scale_up, past, now, current, true), current);
+    const bool by_rate = limit < max;
+    const int32_t allowed = by_rate ? limit : max;
+    if (stabilised > allowed) {
+      return {.replicas = allowed,
+              .reason = by_rate ? Reason::kScaleUpLimit : Reason::kTooManyReplicas,
+              .limit = allowed};
+    }
+  } else if (stabilised < current) {
+    const int32_t limit =
+        std::min(PolicyLimit(behavior.scale_down, past, now, current, false), current);
+    const bool by_rate = limit > min;
+    const int32_t allowed = by_rate ? limit : min;
+    if (stabilised < allowed) {
+      return {.replicas = allowed,
+              .reason = by_rate ? Reason::kScaleDownLimit : Reason::kTooFewReplicas,
+              .limit = allowed};
+    }
+  }
+  return {.replicas = stabilised, .reason = Reason::kDesiredWithinRange, .limit = 0};
+}
+
+absl::Duration DownWindow(const Behavior& behavior, absl::Duration flag) {
+  if (behavior.scale_down.stabilization_window_seconds) {
+    return absl::Seconds(*behavior.scale_down.stabilization_window_seconds);
+  }
+  return absl::Trunc(flag, absl::Seconds(1));
+}
+
+absl::Duration UpWindow(const Behavior& behavior) {
+  return absl::Seconds(behavior.scale_up.stabilization_window_seconds.value_or(0));
+}
+
+void AddRecommendation(std::vector<Recommendation>& list, Recommendation entry,
+                       absl::Time obsolete_before) {
+  for (auto at = list.rbegin(); at != list.rend(); ++at) {
+    if (at->at < obsolete_before) {
+      *at = entry;
+      return;
+    }
+  }
+  list.push_back(entry);
+  if (list.size() > History::kMaxEntries) list.erase(list.begin());
+}
+
+void AddScaleEvent(std::vector<ScaleEvent>& list, int32_t change, absl::Time at,
+                   absl::Duration longest_period) {
+  ScaleEvent* slot = nullptr;
+  for (ScaleEvent& event : list) {
+    if (event.at < at - longest_period)
+      event.outdated = true;  // stays so, even if a later policy is longer
+    if (event.outdated) slot = &event;
+  }
+  const ScaleEvent entry{.change = change, .at = at, .outdated = false};
+  if (slot != nullptr) {
+    *slot = entry;
+    return;
+  }
+  list.push_back(entry);
+  if (list.size() > History::kMaxEntries) list.erase(list.begin());
+}
+
+absl::Duration LongestPeriod(const ScalingRules& rules) {
+  int32_t longest = 0;
+  for (const ScalingPolicy& policy : rules.policies)
+    longest = std::max(longest, policy.period_seconds);
+  return absl::Seconds(longest);
+}
+
+}  // namespace neap::core

@@ -1,0 +1,54 @@
+// Stages stabilise, rate and bounds: from the raw recommendation to the limited count (hpa.md §4).
+// Decide runs them; Remember uses the list rules at the end. Pure functions.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "autoscaler/core/decision.h"
+#include "autoscaler/core/history.h"
+#include "autoscaler/core/spec.h"
+
+namespace neap::core {
+
+struct Stabilised {
+  int32_t replicas = 0;
+  Reason reason = Reason::kReadyForNewScale;
+  WindowDetail window;
+};
+// `past` are the recommendations before this one (the seed included).
+Stabilised StabiliseLegacy(absl::Duration window, absl::Time now, int32_t recommended,
+                           std::span<const Recommendation> past);
+Stabilised StabiliseTwoSided(absl::Duration up, absl::Duration down, absl::Time now,
+                             int32_t current, int32_t recommended,
+                             std::span<const Recommendation> past);
+
+struct Limited {
+  int32_t replicas = 0;
+  Reason reason = Reason::kDesiredWithinRange;
+  int32_t limit = 0;  // what held it, with reasons other than kDesiredWithinRange
+};
+// The legacy limit: at most twice `base` (and at least 4) up, min and max.
+Limited LimitLegacy(int32_t base, int32_t stabilised, int32_t min, int32_t max);
+// Policies of `behavior` over the applied events, min and max.
+Limited LimitByPolicies(const Behavior& behavior, const History& past, absl::Time now,
+                        int32_t current, int32_t stabilised, int32_t min, int32_t max);
+
+// scaleDown's window, filled from the flag in whole seconds when unset.
+absl::Duration DownWindow(const Behavior& behavior, absl::Duration flag);
+absl::Duration UpWindow(const Behavior& behavior);
+
+// Enters a recommendation by upstream's slot rule: the last entry that no window needs any more is
+// overwritten, else it is appended. `reusable` says which are obsolete.
+void AddRecommendation(std::vector<Recommendation>& list, Recommendation entry,
+                       absl::Time obsolete_before);
+// Enters an applied change likewise; `longest_period` is that direction's.
+void AddScaleEvent(std::vector<ScaleEvent>& list, int32_t change, absl::Time at,
+                   absl::Duration longest_period);
+absl::Duration LongestPeriod(const ScalingRules& rules);
+
+}  // namespace neap::core

@@ -1,0 +1,299 @@
+// Remember: the history, status and events that follow from a decision and the outcome of its write
+// (hpa.md §1.3 to §1.5).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "autoscaler/core/arithmetic.h"
+#include "autoscaler/core/behavior.h"
+#include "autoscaler/core/decide.h"
+#include "autoscaler/core/messages.h"
+
+namespace neap::core {
+namespace {
+
+class Rememberer {
+ public:
+  Rememberer(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
+             const Decision& decision, const ApplyResult& result, History past)
+      : options_(options), spec_(spec), seen_(seen), d_(decision), result_(result) {
+    out_.history = std::move(past);
+    out_.status = *seen.previous;
+  }
+
+  Outcome Run() {
+    switch (d_.verdict) {
+      case Verdict::kHold:
+        Hold();
+        break;
+      case Verdict::kNoScale:
+        Warn("FailedGetScale", d_.failure_text);
+        Set("AbleToScale", ConditionStatus::kFalse, "FailedGetScale",
+            "the HPA controller was unable to get the target's current scale: " + d_.failure_text,
+            seen_.now);
+        break;
+      case Verdict::kDisabled:
+      case Verdict::kOutOfBounds:
+      case Verdict::kFailed:
+      case Verdict::kComputed:
+        WithScale();
+        break;
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void Hold() {
+    if (d_.failure != Reason::kPaused) return;  // views that are not synced yet change nothing
+    Set("ScalingActive", ConditionStatus::kFalse, "Paused", "scaling is paused by the object",
+        seen_.now);
+    if (seen_.scale != nullptr) SetCounts(d_.current, d_.current);
+  }
+
+  void WithScale() {
+    Set("AbleToScale", ConditionStatus::kTrue, "SucceededGetScale",
+        "the HPA controller was able to get the target's current scale", seen_.now);
+    if (out_.history.recommendations.empty()) {
+      out_.history.recommendations.push_back({.replicas = d_.current, .at = seen_.now});
+    }
+    if (d_.current == 0 && !options_.scale_to_zero) Remove("ScaledToZero");
+    if (d_.verdict == Verdict::kDisabled) {
+      Set("ScalingActive", ConditionStatus::kFalse, "ScalingDisabled",
+          "scaling is disabled since the replica count of the target is zero", seen_.now);
+      out_.status.current_metrics.clear();
+      SetCounts(d_.current, 0);
+      return;
+    }
+    Metrics();
+    if (d_.verdict == Verdict::kFailed) {
+      Failed();
+      return;
+    }
+    if (d_.verdict == Verdict::kComputed) Computed();
+    if (d_.took_base) {
+      out_.history.base =
+          core::Base{.replicas = d_.current, .ready_pods = d_.ready_pods, .at = seen_.now};
+      out_.history.counted.clear();
+    } else if (spec_.guards == Guards::kNone) {
+      out_.history.base.reset();
+      out_.history.counted.clear();
+    }
+    if (d_.rescale) {
+      Rescale();
+    } else {
+      SetCounts(d_.current, d_.current);
+    }
+  }
+
+  // status.currentMetrics and the warnings of failed metrics, in the object's order.
+  void Metrics() {
+    out_.status.current_metrics.clear();
+    for (size_t i = 0; i < d_.metrics.size(); ++i) {
+      const MetricResult& result = d_.metrics[i];
+      const MetricSpec& spec = *seen_.metrics[i].spec;
+      MetricStatus status;
+      status.valid = result.valid;
+      if (result.valid) {
+        status.source = spec.source;
+        status.name = spec.name;
+        status.container = spec.container;
+        status.described_object = spec.described_object;
+        status.selector = spec.selector;
+        status.average_utilization = result.utilization;
+        status.average_value = result.average_value;
+        status.value = result.value;
+        const bool resource = spec.source == MetricSource::kResource ||
+                              spec.source == MetricSource::kContainerResource;
+        if (resource && spec.name == "memory") status.format = base::QuantityFormat::kBinarySI;
+      } else {
+        Warn(std::string(MetricFailureReason(spec.source)), result.error);
+      }
+      out_.status.current_metrics.push_back(std::move(status));
+    }
+  }
+
+  void Failed() {
+    switch (d_.failure) {
+      case Reason::kSelectorRequired:
+        Warn("SelectorRequired", d_.failure_text);
+        Inactive("InvalidSelector", "the HPA target's scale is missing a selector");
+        break;
+      case Reason::kInvalidSelector:
+        Warn("InvalidSelector", d_.failure_text);
+        Inactive("InvalidSelector", d_.failure_text);
+        break;
+      case Reason::kAmbiguousSelector:
+        Warn("AmbiguousSelector", d_.failure_text);
+        Inactive("AmbiguousSelector", d_.failure_text);
+        break;
+      default: {
+        const auto first = static_cast<size_t>(std::max<int16_t>(d_.first_invalid, 0));
+        if (first < d_.metrics.size()) {
+          Inactive(std::string(MetricFailureReason(seen_.metrics[first].spec->source)),
+                   "the HPA was unable to compute the replica count: " + d_.metrics[first].error);
+        } else {
+          Inactive("InvalidMetricSourceType",
+                   "the HPA was unable to compute the replica count: " + d_.failure_text);
+        }
+      }
+    }
+    Warn("FailedComputeMetricsReplicas", d_.failure_text);
+    SetCounts(d_.current, seen_.previous->desired_replicas);
+  }
+
+  void Inactive(std::string reason, std::string message) {
+    Set("ScalingActive", ConditionStatus::kFalse, std::move(reason), std::move(message), seen_.now);
+  }
+
+  const MetricSpec* Winner() const {
+    return d_.winner < 0 ? nullptr : seen_.metrics[static_cast<size_t>(d_.winner)].spec;
+  }
+
+  void Computed() {
+    Set("ScalingActive", ConditionStatus::kTrue, "ValidMetricFound",
+        "the HPA was able to successfully calculate a replica count from " +
+            (Winner() == nullptr ? std::string() : MetricName(*Winner())),
+        seen_.now);
+    Set("AbleToScale", ConditionStatus::kTrue, std::string(ReasonName(d_.able)),
+        AbleToScaleMessage(d_.able), seen_.now);
+    Set("ScalingLimited",
+        d_.limited == Reason::kDesiredWithinRange ? ConditionStatus::kFalse
+                                                  : ConditionStatus::kTrue,
+        std::string(ReasonName(d_.limited)), ScalingLimitedMessage(d_.limited), seen_.now);
+
+    absl::Duration window = options_.downscale_stabilization;
+    if (spec_.behavior) {
+      window = std::max(UpWindow(*spec_.behavior),
+                        DownWindow(*spec_.behavior, options_.downscale_stabilization));
+    }
+    AddRecommendation(out_.history.recommendations, {.replicas = d_.recommended, .at = seen_.now},
+                      seen_.now - window);
+  }
+
+  void Rescale() {
+    const std::string reason = RescaleReasonText(d_, Winner());
+    switch (result_.kind) {
+      case ApplyResult::Kind::kApplied:
+        Applied(reason);
+        return;
+      case ApplyResult::Kind::kWithheld:
+        Set("DryRun", ConditionStatus::kTrue, "Withheld",
+            fmt::format("would scale from {} to {}{}{}", d_.current, d_.desired,
+                        reason.empty() ? "" : "; reason: ", reason),
+            result_.at);
+        Counted();
+        SetCounts(d_.current, d_.desired);
+        return;
+      case ApplyResult::Kind::kNotTried:  // waits for a write slot, or an unanswered conflict:
+                                          // observed again
+      case ApplyResult::Kind::kConflict:
+        SetCounts(d_.current, d_.desired);
+        return;
+      case ApplyResult::Kind::kGone:
+      case ApplyResult::Kind::kRejected:
+      case ApplyResult::Kind::kUnknown:
+        Warn("FailedRescale",
+             fmt::format("New size: {}; reason: {}; error: {}", d_.desired, reason, result_.error));
+        Set("AbleToScale", ConditionStatus::kFalse, "FailedUpdateScale",
+            "the HPA controller was unable to update the target scale: " + result_.error,
+            result_.at);
+        SetCounts(d_.current, seen_.previous->desired_replicas);
+        return;
+    }
+  }
+
+  void Counted() {
+    if (!out_.history.base) return;
+    out_.history.counted.clear();
+    for (const MetricInput& input : seen_.metrics)
+      out_.history.counted.push_back(input.reading->sequence);
+  }
+
+  void Applied(const std::string& reason) {
+    Set("AbleToScale", ConditionStatus::kTrue, "SucceededRescale",
+        fmt::format("the HPA controller was able to update the target scale to {}", d_.desired),
+        result_.at);
+    out_.events.push_back({.type = EventType::kNormal,
+                           .reason = "SuccessfulRescale",
+                           .message = fmt::format("New size: {}; reason: {}", d_.desired, reason)});
+    if (spec_.behavior) {
+      if (d_.desired > d_.current) {
+        AddScaleEvent(out_.history.up_events, WrapSubtract32(d_.desired, d_.current), result_.at,
+                      LongestPeriod(spec_.behavior->scale_up));
+      } else {
+        AddScaleEvent(out_.history.down_events, WrapSubtract32(d_.current, d_.desired), result_.at,
+                      LongestPeriod(spec_.behavior->scale_down));
+      }
+    }
+    if (!options_.scale_to_zero) {
+      Remove("ScaledToZero");
+    } else if (d_.current > 0 && d_.desired == 0 && spec_.MinReplicas() == 0 &&
+               HasObjectOrExternal()) {
+      Set("ScaledToZero", ConditionStatus::kTrue, "ScaledToZero",
+          "the HPA controller scaled the workload to zero", result_.at);
+    } else {
+      Set("ScaledToZero", ConditionStatus::kFalse, "NotScaledToZero",
+          "the HPA controller did not scale the workload to zero", result_.at);
+    }
+    Remove("DryRun");
+    Counted();
+    out_.status.last_scale_time = result_.at;
+    SetCounts(d_.current, d_.desired);
+  }
+
+  bool HasObjectOrExternal() const {
+    return !spec_.triggers.empty() ||
+           std::any_of(spec_.metrics.begin(), spec_.metrics.end(), [](const MetricSpec& m) {
+             return m.source == MetricSource::kObject || m.source == MetricSource::kExternal;
+           });
+  }
+
+  void SetCounts(int32_t current, int32_t desired) {
+    out_.status.current_replicas = current;
+    out_.status.desired_replicas = desired;
+    out_.status.observed_generation = spec_.generation;
+  }
+
+  void Set(const std::string& type, ConditionStatus status, std::string reason, std::string message,
+           absl::Time at) {
+    auto& all = out_.status.conditions;
+    auto found =
+        std::find_if(all.begin(), all.end(), [&](const Condition& c) { return c.type == type; });
+    if (found == all.end()) {
+      all.push_back(
+          {.type = type, .status = status, .reason = "", .message = "", .last_transition = at});
+      found = all.end() - 1;
+    } else if (found->status != status) {
+      found->last_transition = at;
+    }
+    found->status = status;
+    found->reason = std::move(reason);
+    found->message = std::move(message);
+  }
+
+  void Remove(const std::string& type) {
+    std::erase_if(out_.status.conditions, [&](const Condition& c) { return c.type == type; });
+  }
+
+  void Warn(std::string reason, std::string message) {
+    out_.events.push_back(
+        {.type = EventType::kWarning, .reason = std::move(reason), .message = std::move(message)});
+  }
+
+  const HpaOptions& options_;
+  const AutoscalerSpec& spec_;
+  const Observation& seen_;
+  const Decision& d_;
+  const ApplyResult& result_;
+  Outcome out_;
+};
+
+}  // namespace
+
+Outcome Remember(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
+                 const Decision& decision, const ApplyResult& result, History past) {
+  return Rememberer(options, spec, seen, decision, result, std::move(past)).Run();
+}
+
+}  // namespace neap::core

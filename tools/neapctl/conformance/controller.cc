@@ -1,0 +1,547 @@
+// The family `controller`: one HPA followed through a series of reconciliations. What surrounds the
+// decision upstream is played here: mapping and GET errors, up to five PUTs on a conflict with the
+// same number, the status write. Everything that decides is core's.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "autoscaler/base/duration.h"
+#include "autoscaler/base/quantity.h"
+#include "autoscaler/core/decide.h"
+#include "autoscaler/core/messages.h"
+#include "tools/neapctl/conformance/conformance.h"
+#include "tools/neapctl/conformance/world.h"
+
+namespace neap::conformance {
+namespace {
+
+constexpr int kPutAttempts = 5;
+constexpr absl::Duration kPutSpacing =
+    absl::Milliseconds(20);  // the k-th answer comes (k-1) x 20 ms after the tick
+constexpr char kConflict[] =
+    "Operation cannot be fulfilled on deployments.apps \"web\": the object has been modified; "
+    "please apply your changes to "
+    "the latest version and try again";
+constexpr char kServerError[] = "Internal error occurred: etcd is unhappy";
+
+// ---- autoscaling/v2 JSON to core's spec; the vectors hold specs after the API's defaulting ----
+
+base::LabelSelector ReadSelector(const Json& json) {
+  base::LabelSelector out;
+  const Json labels = json.value("matchLabels", Json::object());
+  for (const auto& [key, value] : labels.items()) out.match_labels.emplace_back(key, value);
+  for (const Json& e : json.value("matchExpressions", Json::array())) {
+    out.match_expressions.push_back({.key = e.value("key", ""),
+                                     .op = e.value("operator", ""),
+                                     .values = e.value("values", std::vector<std::string>{})});
+  }
+  return out;
+}
+
+int64_t Milli(const std::string& quantity) {
+  const auto parsed = base::Quantity::Parse(quantity);
+  return parsed.ok() ? parsed->Milli() : 0;
+}
+
+core::MetricTarget ReadTarget(const Json& json) {
+  core::MetricTarget out;
+  const std::string type = json.value("type", "");
+  out.kind = type == "Utilization"    ? core::TargetKind::kUtilization
+             : type == "AverageValue" ? core::TargetKind::kAverageValue
+             : type == "Value"        ? core::TargetKind::kValue
+                                      : core::TargetKind::kUnspecified;
+  if (json.contains("averageUtilization"))
+    out.average_utilization = json.at("averageUtilization").get<int32_t>();
+  if (json.contains("averageValue")) out.average_value = Milli(json.at("averageValue"));
+  if (json.contains("value")) out.value = Milli(json.at("value"));
+  return out;
+}
+
+struct SourceName {
+  core::MetricSource source;
+  const char* type;
+  const char* key;
+};
+constexpr SourceName kSources[] = {
+    {core::MetricSource::kResource, "Resource", "resource"},
+    {core::MetricSource::kContainerResource, "ContainerResource", "containerResource"},
+    {core::MetricSource::kPods, "Pods", "pods"},
+    {core::MetricSource::kObject, "Object", "object"},
+    {core::MetricSource::kExternal, "External", "external"}};
+
+const char* SourceKey(core::MetricSource source) { return kSources[static_cast<int>(source)].key; }
+
+core::MetricSpec ReadMetric(const Json& json) {
+  core::MetricSpec out;
+  out.source_text = json.value("type", "");
+  const auto* found = std::find_if(std::begin(kSources), std::end(kSources),
+                                   [&](const SourceName& s) { return s.type == out.source_text; });
+  if (found == std::end(kSources)) {
+    out.source = core::MetricSource::kUnknown;
+    return out;
+  }
+  out.source = found->source;
+  const Json& source = json.at(found->key);
+  out.target = ReadTarget(source.value("target", Json::object()));
+  out.name = source.value("name", "");
+  out.container = source.value("container", "");
+  if (source.contains("metric")) {
+    out.name = source.at("metric").value("name", "");
+    if (source.at("metric").contains("selector"))
+      out.SetSelector(ReadSelector(source.at("metric").at("selector")));
+  }
+  if (source.contains("describedObject")) {
+    const Json& object = source.at("describedObject");
+    out.described_object = {object.value("apiVersion", ""), object.value("kind", ""),
+                            object.value("name", "")};
+  }
+  return out;
+}
+
+core::ScalingRules ReadRules(const Json& json) {
+  core::ScalingRules out;
+  if (json.contains("stabilizationWindowSeconds")) {
+    out.stabilization_window_seconds = json.at("stabilizationWindowSeconds").get<int32_t>();
+  }
+  const std::string select = json.value("selectPolicy", "Max");
+  out.select_policy = select == "Min"        ? core::SelectPolicy::kMin
+                      : select == "Disabled" ? core::SelectPolicy::kDisabled
+                                             : core::SelectPolicy::kMax;
+  for (const Json& p : json.value("policies", Json::array())) {
+    out.policies.push_back({.type = p.value("type", "") == "Percent" ? core::PolicyType::kPercent
+                                                                     : core::PolicyType::kPods,
+                            .value = p.value("value", 0),
+                            .period_seconds = p.value("periodSeconds", 0)});
+  }
+  if (json.contains("tolerance")) {
+    const auto parsed = base::Quantity::Parse(json.at("tolerance").get<std::string>());
+    if (parsed.ok()) out.tolerance = parsed->AsDouble();
+  }
+  return out;
+}
+
+core::AutoscalerSpec ReadSpec(const Json& hpa) {
+  core::AutoscalerSpec out;
+  const Json& spec = hpa.at("spec");
+  out.kind = core::ObjectKind::kHpa;
+  out.guards = core::Guards::kNone;
+  out.key = {"ns", "main"};
+  out.generation = hpa.value("generation", int64_t{0});
+  if (spec.contains("minReplicas")) out.min_replicas = spec.at("minReplicas").get<int32_t>();
+  out.max_replicas = spec.value("maxReplicas", 0);
+  for (const Json& metric : spec.value("metrics", Json::array()))
+    out.metrics.push_back(ReadMetric(metric));
+  if (spec.contains("behavior") && !spec.at("behavior").is_null()) {
+    out.behavior = core::Behavior{
+        .scale_up = ReadRules(spec.at("behavior").value("scaleUp", Json::object())),
+        .scale_down = ReadRules(spec.at("behavior").value("scaleDown", Json::object()))};
+  }
+  return out;
+}
+
+// ---- status, both ways. Times in it are whole seconds, as the API stores them ----
+
+core::MetricStatus ReadMetricStatus(const Json& json) {
+  core::MetricStatus out;
+  if (json.value("type", "").empty()) return out;
+  const core::MetricSpec spec = ReadMetric(json);
+  out.valid = true;
+  out.source = spec.source;
+  out.name = spec.name;
+  out.container = spec.container;
+  out.described_object = spec.described_object;
+  out.selector = spec.selector;
+  const Json& current = json.at(SourceKey(spec.source)).at("current");
+  const core::MetricTarget amounts = ReadTarget(current);
+  out.average_utilization = amounts.average_utilization;
+  out.average_value = amounts.average_value;
+  out.value = amounts.value;
+  return out;
+}
+
+core::Status ReadStatus(const Json& json, const World& world) {
+  core::Status out;
+  out.current_replicas = json.value("currentReplicas", 0);
+  out.desired_replicas = json.value("desiredReplicas", 0);
+  if (json.contains("lastScaleTime") && !json.at("lastScaleTime").is_null()) {
+    out.last_scale_time = world.At(json.at("lastScaleTime"));
+  }
+  if (json.contains("observedGeneration") && !json.at("observedGeneration").is_null()) {
+    out.observed_generation = json.at("observedGeneration").get<int64_t>();
+  }
+  const Json metrics = json.value("currentMetrics", Json());
+  if (metrics.is_array()) {
+    for (const Json& m : metrics) out.current_metrics.push_back(ReadMetricStatus(m));
+  }
+  const Json conditions = json.value("conditions", Json());
+  if (conditions.is_array()) {
+    for (const Json& c : conditions) {
+      const std::string status = c.value("status", "");
+      out.conditions.push_back({.type = c.value("type", ""),
+                                .status = status == "True"    ? core::ConditionStatus::kTrue
+                                          : status == "False" ? core::ConditionStatus::kFalse
+                                                              : core::ConditionStatus::kUnknown,
+                                .reason = c.value("reason", ""),
+                                .message = c.value("message", ""),
+                                .last_transition = c.contains("lastTransitionTime") &&
+                                                           !c.at("lastTransitionTime").is_null()
+                                                       ? world.At(c.at("lastTransitionTime"))
+                                                       : absl::InfinitePast()});
+    }
+  }
+  return out;
+}
+
+Json WriteTime(absl::Time time, const World& world) {
+  if (time == absl::InfinitePast()) return nullptr;
+  return absl::ToInt64Seconds(absl::Floor(time - absl::UnixEpoch(), absl::Seconds(1)) -
+                              (world.t0 - absl::UnixEpoch())) *
+         1000;
+}
+
+Json WriteSelector(const base::LabelSelector& selector) {
+  Json out = Json::object();
+  for (const auto& [key, value] : selector.match_labels) out["matchLabels"][key] = value;
+  for (const auto& e : selector.match_expressions) {
+    Json one = {{"key", e.key}, {"operator", e.op}};
+    if (!e.values.empty()) one["values"] = e.values;
+    out["matchExpressions"].push_back(std::move(one));
+  }
+  return out;
+}
+
+Json WriteMetric(const core::MetricStatus& m) {
+  if (!m.valid) return {{"type", ""}};
+  const SourceName& name = kSources[static_cast<int>(m.source)];
+  Json current = Json::object();
+  if (m.average_utilization) current["averageUtilization"] = *m.average_utilization;
+  if (m.average_value) current["averageValue"] = base::FormatMilli(*m.average_value, m.format);
+  if (m.value) current["value"] = base::FormatMilli(*m.value, m.format);
+  Json source = {{"current", current}};
+  if (m.source == core::MetricSource::kResource ||
+      m.source == core::MetricSource::kContainerResource) {
+    source["name"] = m.name;
+    if (!m.container.empty()) source["container"] = m.container;
+  } else {
+    source["metric"] = {{"name", m.name}};
+    if (m.selector) source["metric"]["selector"] = WriteSelector(*m.selector);
+  }
+  if (m.source == core::MetricSource::kObject) {
+    source["describedObject"] = {{"kind", m.described_object.kind},
+                                 {"name", m.described_object.name}};
+    if (!m.described_object.api_version.empty()) {
+      source["describedObject"]["apiVersion"] = m.described_object.api_version;
+    }
+  }
+  return {{"type", name.type}, {name.key, source}};
+}
+
+Json WriteStatus(const core::Status& status, const World& world) {
+  Json out = {{"currentReplicas", status.current_replicas},
+              {"desiredReplicas", status.desired_replicas}};
+  out["lastScaleTime"] =
+      status.last_scale_time ? WriteTime(*status.last_scale_time, world) : Json(nullptr);
+  out["observedGeneration"] =
+      status.observed_generation ? Json(*status.observed_generation) : Json(nullptr);
+  out["currentMetrics"] = nullptr;
+  for (const core::MetricStatus& m : status.current_metrics)
+    out["currentMetrics"].push_back(WriteMetric(m));
+  out["conditions"] = nullptr;
+  for (const core::Condition& c : status.conditions) {
+    static constexpr const char* kStatus[] = {"True", "False", "Unknown"};
+    out["conditions"].push_back({{"type", c.type},
+                                 {"status", kStatus[static_cast<int>(c.status)]},
+                                 {"reason", c.reason},
+                                 {"message", c.message},
+                                 {"lastTransitionTime", WriteTime(c.last_transition, world)}});
+  }
+  return out;
+}
+
+// Quantities are compared as numbers, nil and empty lists are equal, an absent key is null.
+Json Canonical(const Json& json, const std::string& key = "") {
+  if (json.is_string() && (key == "averageValue" || key == "value")) return Milli(json);
+  if (json.is_array()) {
+    if (json.empty()) return nullptr;
+    Json out = Json::array();
+    for (const Json& item : json) out.push_back(Canonical(item));
+    return out;
+  }
+  if (json.is_object()) {
+    Json out = Json::object();
+    for (const auto& [k, v] : json.items()) {
+      Json value = Canonical(v, k);
+      if (!value.is_null()) out[k] = std::move(value);
+    }
+    return out;
+  }
+  return json;
+}
+
+// An absent key means null, so a null is dropped before anything is read; nulls in lists stay.
+Json WithoutNulls(const Json& json) {
+  if (json.is_array()) {
+    Json out = Json::array();
+    for (const Json& item : json) out.push_back(WithoutNulls(item));
+    return out;
+  }
+  if (!json.is_object()) return json;
+  Json out = Json::object();
+  for (const auto& [key, value] : json.items()) {
+    if (!value.is_null()) out[key] = WithoutNulls(value);
+  }
+  return out;
+}
+
+// ---- the series ----
+
+class Series {
+ public:
+  Series(const Json& line, FamilyReport& report) : line_(line), report_(report) {
+    const auto t0 = base::ParseTime(line.at("t0").get<std::string>());
+    world_.t0 = t0.value_or(absl::UnixEpoch());
+    const Json& o = line.at("options");
+    options_.tolerance = o.value("tolerance", 0.1);
+    options_.downscale_stabilization =
+        absl::Milliseconds(o.value("downscaleStabilizationMs", int64_t{300000}));
+    options_.cpu_initialization_period =
+        absl::Milliseconds(o.value("cpuInitializationPeriodMs", int64_t{300000}));
+    options_.initial_readiness_delay =
+        absl::Milliseconds(o.value("initialReadinessDelayMs", int64_t{30000}));
+    options_.scale_to_zero = o.value("featureGates", Json::object()).value("HPAScaleToZero", true);
+  }
+
+  void Run() {
+    for (const Json& tick : line_.at("ticks")) Tick(tick);
+    ++(failed_ ? report_.failed : report_.passed);
+  }
+
+ private:
+  // Borrowed by the observation of one tick.
+  struct Tables {
+    core::Scale scale;
+    core::ReadingError scale_error;
+    std::string selector_error;
+    std::vector<core::Reading> readings;
+    std::vector<core::MetricInput> inputs;
+    std::vector<std::string> overlapping;
+  };
+
+  void TakeOver(const Json& tick) {
+    if (tick.value("controllerRestarted", false)) {
+      history_ = {};
+    }
+    if (tick.value("hpaRecreated", false)) {
+      history_ = {};
+      stored_ = {};
+      stored_json_ = Json::object();
+    }
+    if (tick.contains("hpa")) spec_ = ReadSpec(tick.at("hpa"));
+    if (tick.contains("initialStatus")) Store(tick.at("initialStatus"));
+    if (tick.contains("podTemplates")) world_.ReadTemplates(tick.at("podTemplates"));
+    if (tick.contains("pods")) world_.ReadPods(tick.at("pods"));
+  }
+
+  void Store(const Json& status) {
+    stored_json_ = status;
+    stored_ = ReadStatus(status, world_);
+  }
+
+  core::Reading ReadMetricData(const Json& data) const {
+    core::Reading reading;
+    reading.observed_at = absl::InfiniteFuture();  // the HPA knows no staleness
+    if (data.contains("error")) {
+      reading.form = core::Reading::Form::kError;
+      reading.error = {core::ErrorKind::kUnavailable, data.at("error")};
+    } else if (data.contains("samples")) {
+      reading.form = core::Reading::Form::kPods;
+      reading.pods = world_.Samples(data.at("samples"));
+    } else if (data.contains("values")) {
+      reading.form = core::Reading::Form::kMilli;
+      reading.milli = data.at("values").get<std::vector<int64_t>>();
+    } else {
+      reading.form = core::Reading::Form::kMilli;
+      reading.milli = {data.value("value", int64_t{0})};
+    }
+    return reading;
+  }
+
+  // The HPAs whose remembered selector matches the pods. Every pod of a vector carries app=web.
+  void FindOverlap(const Json& tick, const std::string& selector, Tables& tables) const {
+    const base::Labels labels = {{"app", "web"}};
+    const base::Labels* const sets[] = {&labels};
+    const std::span<const base::Labels* const> present(sets, world_.pods.empty() ? 0 : 1);
+    const auto matches = [&](const std::string& text) {
+      const auto parsed = base::Selector::Parse(text);
+      return parsed.ok() && core::MatchesAnyPod(*parsed, present);
+    };
+    const auto own = base::Selector::Parse(selector);
+    if (!own.ok()) return;
+    // Only pods that this HPA's own selector returns count; all pods have the same labels.
+    if (!core::MatchesAnyPod(*own, present)) return;
+    tables.overlapping.push_back("ns/main");
+    for (const Json& other : tick.value("otherHPAs", Json::array())) {
+      if (matches(other.value("selector", "")))
+        tables.overlapping.push_back("ns/" + other.value("name", ""));
+    }
+    std::sort(tables.overlapping.begin(), tables.overlapping.end());
+  }
+
+  void Tick(const Json& tick) {
+    TakeOver(tick);
+    Tables tables;
+    core::Observation seen;
+    seen.now = world_.At(tick.at("t"));
+    seen.previous = &stored_;
+    seen.requests = world_.requests;
+    const Json& scale = tick.at("scale");
+    if (scale.contains("error") || scale.contains("mappingError")) {
+      tables.scale_error.message =
+          scale.contains("error") ? scale.at("error") : scale.at("mappingError");
+      seen.scale_error = &tables.scale_error;
+    } else {
+      tables.scale.spec_replicas = scale.value("specReplicas", 0);
+      tables.scale.status_replicas = scale.value("statusReplicas", 0);
+      tables.scale.selector = scale.value("selector", "");
+      tables.scale.resource_version = scale.value("resourceVersion", "");
+      seen.scale = &tables.scale;
+      const auto selector = base::Selector::Parse(tables.scale.selector);
+      if (!selector.ok()) {
+        tables.selector_error = std::string(selector.status().message());
+        seen.selector_error = &tables.selector_error;
+      }
+      FindOverlap(tick, tables.scale.selector, tables);
+      // The lister returns what the selector matches.
+      const base::Labels labels = {{"app", "web"}};
+      if (selector.ok() && selector->Matches(labels)) seen.pods = world_.pods;
+    }
+    seen.overlapping = tables.overlapping;
+    const Json metrics = tick.value("metrics", Json::array());
+    for (const Json& data : metrics) tables.readings.push_back(ReadMetricData(data));
+    tables.readings.resize(spec_.metrics.size());
+    for (size_t i = 0; i < spec_.metrics.size(); ++i) {
+      tables.inputs.push_back({.spec = &spec_.metrics[i], .reading = &tables.readings[i]});
+    }
+    seen.metrics = tables.inputs;
+
+    const core::Decision decision = core::Decide(options_, spec_, seen, history_);
+    Json puts = Json::array();
+    Json scaled_to = nullptr;
+    core::ApplyResult result;
+    result.at = seen.now;
+    if (decision.rescale) result = Put(tick, decision.desired, seen.now, &puts, &scaled_to);
+    core::Outcome outcome =
+        core::Remember(options_, spec_, seen, decision, result, std::move(history_));
+    history_ = std::move(outcome.history);
+    Compare(tick, decision, result, outcome, puts, scaled_to);
+  }
+
+  core::ApplyResult Put(const Json& tick, int32_t replicas, absl::Time now, Json* puts,
+                        Json* scaled_to) const {
+    const Json answers = tick.value("faults", Json::object()).value("puts", Json::array());
+    const Json& expected = tick.at("expect").at("puts");
+    core::ApplyResult result;
+    for (int k = 0; k < kPutAttempts; ++k) {
+      const auto index = static_cast<size_t>(k);
+      std::string answer = index < answers.size() ? answers.at(index).get<std::string>() : "ok";
+      if (replicas < 0 && answer == "ok") answer = "invalid";
+      result.at = now + k * kPutSpacing;
+      // The GET after a conflict returns the version that the next recorded attempt sends.
+      Json version = k == 0 ? tick.at("scale").value("resourceVersion", "") : std::string();
+      if (k > 0 && index < expected.size()) version = expected.at(index).at("resourceVersion");
+      puts->push_back({{"t", absl::ToInt64Milliseconds(result.at - world_.t0)},
+                       {"replicas", replicas},
+                       {"resourceVersion", version},
+                       {"result", answer}});
+      if (answer == "ok") {
+        result.kind = core::ApplyResult::Kind::kApplied;
+        *scaled_to = replicas;
+        return result;
+      }
+      result.kind = core::ApplyResult::Kind::kRejected;
+      result.error = answer == "conflict"  ? kConflict
+                     : answer == "invalid" ? fmt::format(
+                                                 "Scale.autoscaling \"web\" is invalid: "
+                                                 "spec.replicas: Invalid value: {}: must be "
+                                                 "greater than or equal to 0",
+                                                 replicas)
+                                           : kServerError;
+      if (answer != "conflict") return result;
+    }
+    return result;
+  }
+
+  void Compare(const Json& tick, const core::Decision& decision, const core::ApplyResult& result,
+               const core::Outcome& outcome, const Json& puts, const Json& scaled_to) {
+    const Json& expect = tick.at("expect");
+    Json actual_status = WriteStatus(outcome.status, world_);
+    const bool changed = Canonical(actual_status) != Canonical(stored_json_);
+    const std::string status_fault = tick.value("faults", Json::object()).value("status", "");
+    const bool written = changed && status_fault.empty();
+    Json events = Json::array();
+    // Upstream writes a failed computation's status first and announces the failure after that.
+    std::vector<core::Event> in_order = outcome.events;
+    if (changed && !status_fault.empty()) {
+      const core::Event failure{core::EventType::kWarning, "FailedUpdateStatus", status_fault};
+      const bool before_last = decision.verdict == core::Verdict::kFailed && !in_order.empty();
+      in_order.insert(before_last ? in_order.end() - 1 : in_order.end(), failure);
+    }
+    for (const core::Event& event : in_order) {
+      events.push_back({{"type", event.type == core::EventType::kNormal ? "Normal" : "Warning"},
+                        {"reason", event.reason},
+                        {"message", event.message}});
+    }
+    const bool rescale_failed =
+        decision.rescale && result.kind != core::ApplyResult::Kind::kApplied;
+    const bool error = decision.verdict == core::Verdict::kNoScale ||
+                       decision.verdict == core::Verdict::kFailed || rescale_failed ||
+                       decision.some_invalid || (changed && !status_fault.empty());
+    Check(tick, "puts", expect.at("puts"), puts);
+    Check(tick, "scaledTo", expect.value("scaledTo", Json()), scaled_to);
+    Check(tick, "events", expect.value("events", Json::array()), events);
+    Check(tick, "reconcileError", expect.value("reconcileError", false), error);
+    Check(tick, "statusWritten", expect.value("statusWritten", false), written);
+    if (expect.contains("status")) {
+      Check(tick, "status", Canonical(expect.at("status")), Canonical(actual_status));
+      Store(expect.at("status"));
+    }
+  }
+
+  void Check(const Json& tick, const std::string& field, const Json& expected, const Json& actual) {
+    if (expected == actual) return;
+    failed_ = true;
+    if (report_.first_differences.size() >= kMaxDifferences) return;
+    const std::string id =
+        fmt::format("{}#{}", line_.at("id").get<std::string>(), tick.value("i", 0));
+    // Name the place inside.
+    for (const Json& change : Json::diff(expected, actual)) {
+      const Json::json_pointer at(change.at("path").get<std::string>());
+      const auto show = [&](const Json& where) {
+        return where.contains(at) ? where.at(at).dump() : std::string("(absent)");
+      };
+      if (report_.first_differences.size() < kMaxDifferences) {
+        report_.first_differences.push_back(
+            {id, field + at.to_string(), show(expected), show(actual)});
+      }
+    }
+  }
+
+  const Json& line_;
+  FamilyReport& report_;
+  World world_;
+  core::HpaOptions options_;
+  core::AutoscalerSpec spec_;
+  core::History history_;
+  core::Status stored_;
+  Json stored_json_ = Json::object();
+  bool failed_ = false;
+};
+
+}  // namespace
+
+void RunController(const Json& line, FamilyReport& report) {
+  const Json present = WithoutNulls(line);
+  Series(present, report).Run();
+}
+
+}  // namespace neap::conformance
