@@ -1,10 +1,11 @@
-// Thousands of decisions of the real HPA controller, recorded, against ours. The format is in FORMAT.md beside this file.
+// Thousands of decisions of the real HPA controller, recorded, against ours. The format is in
+// FORMAT.md beside this file.
 #include "tools/neapctl/conformance/conformance.h"
-
-#include <cstdio>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 namespace neap::conformance {
@@ -17,7 +18,8 @@ FamilyReport RunOne(const std::string& path, const std::string& family) {
   FamilyReport result = report[family];
   std::printf("%s: %d passed, %d failed\n", family.c_str(), result.passed, result.failed);
   for (const Difference& d : result.first_differences) {
-    ADD_FAILURE() << d.id << " " << d.field << "\n  expected " << d.expected << "\n  actual   " << d.actual;
+    ADD_FAILURE() << d.id << " " << d.field << "\n  expected " << d.expected << "\n  actual   "
+                  << d.actual;
   }
   return result;
 }
@@ -36,7 +38,8 @@ TEST(Conformance, ControllerAgreesWithTheHpa) {
 
 // The runner itself must be able to fail.
 TEST(Conformance, AWrongExpectationIsADifferenceWithItsField) {
-  const nlohmann::json line = nlohmann::json::parse(R"({"id":"x","family":"calculator","method":"GetObjectPerPodMetricReplicas",
+  const nlohmann::json line = nlohmann::json::parse(
+      R"({"id":"x","family":"calculator","method":"GetObjectPerPodMetricReplicas",
       "replicas":10,"target":1000,"tolerance":{"down":0.1,"up":0.1},"metric":{"value":20000},
       "expect":{"replicas":21,"usage":2000}})");
   FamilyReport report;
@@ -49,7 +52,8 @@ TEST(Conformance, AWrongExpectationIsADifferenceWithItsField) {
 
 TEST(Conformance, AMissingFileIsNamed) {
   Report report;
-  EXPECT_THAT(RunFile("tests/conformance/none.jsonl", nullptr, report).ToString(), testing::HasSubstr("none.jsonl"));
+  EXPECT_THAT(RunFile("tests/conformance/none.jsonl", nullptr, report).ToString(),
+              testing::HasSubstr("none.jsonl"));
 }
 
 }  // namespace
