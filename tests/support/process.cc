@@ -1,5 +1,6 @@
 #include "tests/support/process.h"
 
+#include <absl/time/clock.h>
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>

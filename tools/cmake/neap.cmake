@@ -119,7 +119,18 @@ function(neap_scaler name)
   add_executable(neap-scaler-${name} main.cc)
   target_link_libraries(neap-scaler-${name} PRIVATE scaler_${id})
   if(tests)
-    neap_test(scaler_${id} SOURCES ${tests} DEPS scaler_${id} neap_test_support LABELS ${ARG_LABELS})
+    neap_test(scaler_${id} SOURCES ${tests} DEPS scaler_${id} neap_sdk_testing neap_test_support LABELS ${ARG_LABELS})
   endif()
   set_property(GLOBAL APPEND PROPERTY NEAP_SCALERS ${id})
+endfunction()
+
+# neap_pytest(<name> FILE <file.py> [LABELS ...]): one ctest that runs pytest; NEAP_BIN is where the binaries are.
+function(neap_pytest name)
+  cmake_parse_arguments(ARG "" "FILE" "LABELS" ${ARGN})
+  add_test(NAME ${name}
+    COMMAND /usr/bin/python3 -m pytest -q -x --color=no -p no:cacheprovider
+            --junitxml=${CMAKE_BINARY_DIR}/results/${name}.xml ${CMAKE_CURRENT_SOURCE_DIR}/${ARG_FILE}
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 900
+    ENVIRONMENT "NEAP_BIN=${CMAKE_RUNTIME_OUTPUT_DIRECTORY};PYTHONDONTWRITEBYTECODE=1")
 endfunction()
