@@ -95,6 +95,11 @@ int64_t TargetMilli(double amount) {
   return quantity.ok() ? quantity->Milli() : 0;
 }
 
+int64_t IntTargetMilli(int64_t amount) {
+  const absl::StatusOr<base::Quantity> quantity = base::Quantity::Parse(std::to_string(amount));
+  return quantity.ok() ? quantity->Milli() : 0;
+}
+
 absl::StatusOr<Target> ExternalTarget(const Parameters& parameters, int64_t milli) {
   switch (parameters.requested_target()) {
     case TargetKind::kUtilization:

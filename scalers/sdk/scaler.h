@@ -159,6 +159,8 @@ std::string NormalizeName(std::string_view name);
 // A target as KEDA gives it to the HPA: printed with three decimals and read as a quantity, so
 // that 0.0005 is one thousandth and what is negative or not finite is 0. Thousandths.
 int64_t TargetMilli(double amount);
+// An integer target, which KEDA prints as it is. Thousandths.
+int64_t IntTargetMilli(int64_t amount);
 // The target of a trigger's only kind of metric: `metricType` Value or AverageValue (the default).
 // Errors: BadParameter for Utilization, which external metrics do not have.
 absl::StatusOr<Target> ExternalTarget(const Parameters& parameters, int64_t milli);
