@@ -47,14 +47,14 @@ using Headers = std::vector<std::pair<std::string, std::string>>;  // in order; 
 // How to speak TLS. Files are read at each new connection, so that renewed ones are picked up; of a
 // file and a text of the same thing the text wins.
 struct Tls {
-  std::string ca_file;  // PEM bundle to trust; neither file nor text: the system's
-  std::string ca_pem;
-  std::string cert_file;  // PEM, the client's certificate (chain)
-  std::string cert_pem;
-  std::string key_file;  // PEM, its key
-  std::string key_pem;
-  std::string server_name;  // name to ask for (SNI) and to verify, "" = the URL's host
-  bool insecure = false;    // trust anybody
+  std::string ca_file = {};  // PEM bundle to trust; neither file nor text: the system's
+  std::string ca_pem = {};
+  std::string cert_file = {};  // PEM, the client's certificate (chain)
+  std::string cert_pem = {};
+  std::string key_file = {};  // PEM, its key
+  std::string key_pem = {};
+  std::string server_name = {};  // name to ask for (SNI) and to verify, "" = the URL's host
+  bool insecure = false;         // trust anybody
 };
 
 struct Request {
@@ -98,9 +98,10 @@ using Callback = std::function<void(absl::StatusOr<Response>)>;
 
 // An answer that is handed on as it arrives. Each may be empty.
 struct StreamHandlers {
-  std::function<void(const Response& head)> on_headers;  // final status and headers; body is empty
-  std::function<void(std::string_view chunk)> on_data;
-  std::function<void(absl::Status)> on_end;  // once, last; OK = the answer is complete
+  std::function<void(const Response& head)> on_headers =
+      {};  // final status and headers; body is empty
+  std::function<void(std::string_view chunk)> on_data = {};
+  std::function<void(absl::Status)> on_end = {};  // once, last; OK = the answer is complete
 };
 
 struct ClientOptions {

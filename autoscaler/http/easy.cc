@@ -319,7 +319,6 @@ absl::Status Transfer::StatusOf(CURLcode result) const {
     case CURLE_OK:
       return absl::OkStatus();
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CIPHER:
@@ -329,6 +328,7 @@ absl::Status Transfer::StatusOf(CURLcode result) const {
       return base::DeadlineExceeded("{}", text);
     case CURLE_PEER_FAILED_VERIFICATION:
       return base::Unauthenticated("{}", text);
+    case CURLE_UNSUPPORTED_PROTOCOL:  // of the answer, or of a redirect: SetUrl saw to the URL
     case CURLE_WEIRD_SERVER_REPLY:
       return base::DataLoss("{}", text);
     case CURLE_BAD_CONTENT_ENCODING:

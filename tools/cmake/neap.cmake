@@ -54,6 +54,7 @@ find_package(GTest REQUIRED)
 find_package(benchmark REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(httplib REQUIRED IMPORTED_TARGET cpp-httplib)
 
 # neap_library(<name> SOURCES ... [DEPS ...]): static library neap_<name>; includes are rooted at the checkout.
 function(neap_library name)

@@ -1,0 +1,140 @@
+// http::Client over TLS: whom it trusts, what it shows, and HTTP/2 where it is offered.
+#include <gmock/gmock.h>
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include "autoscaler/base/status.h"
+#include "autoscaler/http/client.h"
+#include "tests/support/http_server.h"
+#include "tests/support/process.h"
+
+namespace neap::http {
+namespace {
+
+using testing_support::HttpServer;
+using testing_support::TempDir;
+using testing_support::TestAuthority;
+using testing_support::TestCertificate;
+
+class ClientTls : public ::testing::Test {
+ protected:
+  std::string Start(HttpServer& server) {
+    server->Get("/x", [this](const httplib::Request& request, httplib::Response& r) {
+      host_ = request.get_header_value("Host");
+      r.set_content("tls", "text/plain");
+    });
+    return server.Start() + "/x";
+  }
+  const TestAuthority ca_;
+  const TestAuthority other_ca_{"somebody else"};
+  const TestCertificate server_cert_ = ca_.Issue("127.0.0.1");
+  std::string host_;
+  Client client_;
+};
+
+TEST_F(ClientTls, TrustsTheAuthorityItIsGivenAsTextOrFile) {
+  HttpServer server({.tls = &server_cert_, .keep_alive = false});
+  const std::string url = Start(server);
+  const auto text = client_.Do({.url = url, .tls = {.ca_pem = ca_.cert()}});
+  ASSERT_TRUE(text.ok()) << text.status();
+  EXPECT_EQ(text->body, "tls");
+  const TempDir dir;
+  const auto file = client_.Do({.url = url, .tls = {.ca_file = dir.Write("ca.pem", ca_.cert())}});
+  EXPECT_TRUE(file.ok()) << file.status();
+}
+
+TEST_F(ClientTls, RefusesStrangersUnlessInsecure) {
+  HttpServer server({.tls = &server_cert_, .keep_alive = false});
+  const std::string url = Start(server);
+  for (const Tls& tls : {Tls{}, Tls{.ca_pem = other_ca_.cert()}}) {
+    const auto refused = client_.Do({.url = url, .tls = tls});
+    EXPECT_TRUE(absl::IsUnauthenticated(refused.status())) << refused.status();
+  }
+  EXPECT_TRUE(client_.Do({.url = url, .tls = {.insecure = true}}).ok());
+  // A connection made without trust is not reused by those who ask for it.
+  const auto still = client_.Do({.url = url, .tls = {.ca_pem = other_ca_.cert()}});
+  EXPECT_TRUE(absl::IsUnauthenticated(still.status())) << still.status();
+}
+
+TEST_F(ClientTls, ServerNameIsWhatIsVerified) {
+  const TestCertificate named = ca_.Issue("api.internal", true);
+  HttpServer server({.tls = &named, .keep_alive = false});
+  const std::string url = Start(server);
+  const auto refused = client_.Do({.url = url, .tls = {.ca_pem = ca_.cert()}});
+  EXPECT_TRUE(absl::IsUnauthenticated(refused.status())) << refused.status();
+  const auto right =
+      client_.Do({.url = url, .tls = {.ca_pem = ca_.cert(), .server_name = "api.internal"}});
+  ASSERT_TRUE(right.ok()) << right.status();
+  EXPECT_EQ(host_, "127.0.0.1:" + std::to_string(server.port()));
+  const auto wrong =
+      client_.Do({.url = url, .tls = {.ca_pem = ca_.cert(), .server_name = "other.internal"}});
+  EXPECT_TRUE(absl::IsUnauthenticated(wrong.status())) << wrong.status();
+}
+
+TEST_F(ClientTls, ShowsItsCertificateWhereOneIsRequired) {
+  HttpServer server({.tls = &server_cert_, .client_ca = &ca_, .keep_alive = false});
+  const std::string url = Start(server);
+  const TestCertificate mine = ca_.Issue("neap");
+  const TestCertificate strange = other_ca_.Issue("neap");
+  const auto as_text = client_.Do(
+      {.url = url, .tls = {.ca_pem = ca_.cert(), .cert_pem = mine.cert, .key_pem = mine.key}});
+  EXPECT_TRUE(as_text.ok()) << as_text.status();
+  const TempDir dir;
+  const auto as_file = client_.Do({.url = url,
+                                   .tls = {.ca_pem = ca_.cert(),
+                                           .cert_file = dir.Write("c.pem", mine.cert),
+                                           .key_file = dir.Write("k.pem", mine.key)}});
+  EXPECT_TRUE(as_file.ok()) << as_file.status();
+  const auto none = client_.Do({.url = url, .tls = {.ca_pem = ca_.cert()}});
+  EXPECT_TRUE(absl::IsUnauthenticated(none.status())) << none.status();
+  const auto refused =
+      client_.Do({.url = url,
+                  .tls = {.ca_pem = ca_.cert(), .cert_pem = strange.cert, .key_pem = strange.key}});
+  EXPECT_TRUE(absl::IsUnauthenticated(refused.status()) || absl::IsUnavailable(refused.status()))
+      << refused.status();
+}
+
+TEST_F(ClientTls, UnusableCertificatesAreNamed) {
+  HttpServer server({.tls = &server_cert_, .keep_alive = false});
+  const std::string url = Start(server);
+  const TestCertificate one = ca_.Issue("one");
+  const TestCertificate two = ca_.Issue("two");
+  const std::vector<Tls> bad = {
+      {.ca_pem = ca_.cert(), .cert_pem = one.cert, .key_pem = two.key},
+      {.ca_pem = ca_.cert(), .cert_pem = "rubbish", .key_pem = one.key},
+      {.ca_file = "/nonexistent/ca.pem"},
+      {.ca_pem = ca_.cert(), .cert_file = "/nonexistent/c.pem", .key_file = "/nonexistent/k.pem"},
+  };
+  for (const Tls& tls : bad) {
+    const auto refused = client_.Do({.url = url, .tls = tls});
+    EXPECT_TRUE(absl::IsInvalidArgument(refused.status())) << refused.status();
+  }
+}
+
+// A gRPC server is a real HTTP/2 server: it knows no such method, but says so over HTTP/2.
+TEST_F(ClientTls, SpeaksHttp2OverOneConnection) {
+  grpc::SslServerCredentialsOptions tls;
+  tls.pem_key_cert_pairs.push_back({server_cert_.key, server_cert_.cert});
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(tls), &port);
+  grpc::CallbackGenericService nobody;
+  builder.RegisterCallbackGenericService(&nobody);
+  const auto server = builder.BuildAndStart();
+  ASSERT_NE(server, nullptr);
+  const Request request = {.method = "POST",
+                           .url = "https://127.0.0.1:" + std::to_string(port) + "/a/b",
+                           .headers = {{"Content-Type", "application/grpc"}},
+                           .tls = {.ca_pem = ca_.cert()}};
+  const auto first = client_.Do(request);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->http_major, 2);
+  const auto second = client_.Do(request);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_TRUE(second->reused);
+  server->Shutdown(std::chrono::system_clock::now());  // keeps no connection waiting
+}
+
+}  // namespace
+}  // namespace neap::http
