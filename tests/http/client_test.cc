@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing_support::Guarded;
 using testing_support::HttpServer;
 using testing_support::RawServer;
 
@@ -21,9 +22,9 @@ std::string Text(const absl::Status& status) { return std::string(base::Message(
 
 TEST(Client, SendsMethodHeadersAndBodyAndReturnsAnyStatus) {
   HttpServer server;
-  httplib::Request seen;
+  Guarded<httplib::Request> seen_by_server;
   const auto keep = [&](const httplib::Request& request, httplib::Response& response) {
-    seen = request;
+    seen_by_server.Set(request);
     response.status = 409;
     response.set_header("Retry-After", "7");
     response.set_content("conflict", "text/plain");
@@ -44,6 +45,7 @@ TEST(Client, SendsMethodHeadersAndBodyAndReturnsAnyStatus) {
     EXPECT_EQ(response->status, 409);
     EXPECT_EQ(response->body, "conflict");
     EXPECT_EQ(response->Header("retry-after"), "7");
+    const httplib::Request seen = seen_by_server.Get();
     EXPECT_EQ(seen.method, method);
     EXPECT_EQ(seen.get_param_value("a"), "b c");
     EXPECT_EQ(seen.get_header_value("User-Agent"), "neap-test");
@@ -57,10 +59,10 @@ TEST(Client, SendsMethodHeadersAndBodyAndReturnsAnyStatus) {
 
 TEST(Client, HeadHasNoBodyAndEmptyPostHasNoContentType) {
   HttpServer server;
-  std::string content_type = "unset";
+  Guarded<std::string> content_type("unset");
   server->Get("/x", [](const auto&, auto& r) { r.set_content("body", "text/plain"); });
   server->Post("/x", [&](const auto& request, auto&) {
-    content_type = request.get_header_value("Content-Type");
+    content_type.Set(request.get_header_value("Content-Type"));
   });
   const std::string url = server.Start();
   Client client;
@@ -70,7 +72,7 @@ TEST(Client, HeadHasNoBodyAndEmptyPostHasNoContentType) {
   EXPECT_EQ(head->body, "");
   const auto post = client.Do({.method = "POST", .url = url + "/x"});
   ASSERT_TRUE(post.ok()) << post.status();
-  EXPECT_EQ(content_type, "");
+  EXPECT_EQ(content_type.Get(), "");
 }
 
 TEST(Client, ReusesConnections) {
@@ -100,9 +102,9 @@ TEST(Client, DecompressesAndBoundsWhatComesOut) {
 TEST(Client, FollowsRedirectsOnlyWhenAsked) {
   HttpServer server;
   HttpServer other;
-  std::string authorization = "unset";
+  Guarded<std::string> authorization("unset");
   other->Get("/end", [&](const auto& request, auto& r) {
-    authorization = request.get_header_value("Authorization");
+    authorization.Set(request.get_header_value("Authorization"));
     r.set_content("here", "text/plain");
   });
   const std::string other_url = other.Start();
@@ -122,7 +124,7 @@ TEST(Client, FollowsRedirectsOnlyWhenAsked) {
   EXPECT_EQ(followed->status, 200);
   EXPECT_EQ(followed->body, "here");
   EXPECT_THAT(followed->url, HasSubstr("/end"));
-  EXPECT_EQ(authorization, "");
+  EXPECT_EQ(authorization.Get(), "");
   const auto loop = client.Do({.url = url + "/loop", .follow_redirects = true});
   EXPECT_TRUE(absl::IsFailedPrecondition(loop.status())) << loop.status();
   const auto file = client.Do({.url = url + "/file", .follow_redirects = true});
@@ -234,9 +236,11 @@ TEST(Client, SpeaksOverAUnixSocket) {
 }
 
 TEST(Client, UsesTheProxyItIsGiven) {
-  std::string head;
+  Guarded<std::string> head;
   RawServer proxy([&](int socket, int) {
-    RawServer::ReadHead(socket, &head);
+    std::string read;
+    RawServer::ReadHead(socket, &read);
+    head.Set(read);
     RawServer::Write(socket, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nproxy");
   });
   Client client;
@@ -244,8 +248,8 @@ TEST(Client, UsesTheProxyItIsGiven) {
       {.url = "http://nowhere.invalid/x", .headers = {{"X-Empty", ""}}, .proxy = proxy.url()});
   ASSERT_TRUE(response.ok()) << response.status();
   EXPECT_EQ(response->body, "proxy");
-  EXPECT_THAT(head, HasSubstr("GET http://nowhere.invalid/x HTTP/1.1"));
-  EXPECT_THAT(head, HasSubstr("X-Empty:"));
+  EXPECT_THAT(head.Get(), HasSubstr("GET http://nowhere.invalid/x HTTP/1.1"));
+  EXPECT_THAT(head.Get(), HasSubstr("X-Empty:"));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 namespace neap::http {
 namespace {
 
+using testing_support::Guarded;
 using testing_support::HttpServer;
 using testing_support::TempDir;
 using testing_support::TestAuthority;
@@ -21,7 +22,7 @@ class ClientTls : public ::testing::Test {
  protected:
   std::string Start(HttpServer& server) {
     server->Get("/x", [this](const httplib::Request& request, httplib::Response& r) {
-      host_ = request.get_header_value("Host");
+      host_.Set(request.get_header_value("Host"));
       r.set_content("tls", "text/plain");
     });
     return server.Start() + "/x";
@@ -29,7 +30,7 @@ class ClientTls : public ::testing::Test {
   const TestAuthority ca_;
   const TestAuthority other_ca_{"somebody else"};
   const TestCertificate server_cert_ = ca_.Issue("127.0.0.1");
-  std::string host_;
+  Guarded<std::string> host_;
   Client client_;
 };
 
@@ -66,7 +67,7 @@ TEST_F(ClientTls, ServerNameIsWhatIsVerified) {
   const auto right =
       client_.Do({.url = url, .tls = {.ca_pem = ca_.cert(), .server_name = "api.internal"}});
   ASSERT_TRUE(right.ok()) << right.status();
-  EXPECT_EQ(host_, "127.0.0.1:" + std::to_string(server.port()));
+  EXPECT_EQ(host_.Get(), "127.0.0.1:" + std::to_string(server.port()));
   const auto wrong =
       client_.Do({.url = url, .tls = {.ca_pem = ca_.cert(), .server_name = "other.internal"}});
   EXPECT_TRUE(absl::IsUnauthenticated(wrong.status())) << wrong.status();
@@ -87,7 +88,9 @@ TEST_F(ClientTls, ShowsItsCertificateWhereOneIsRequired) {
                                            .key_file = dir.Write("k.pem", mine.key)}});
   EXPECT_TRUE(as_file.ok()) << as_file.status();
   const auto none = client_.Do({.url = url, .tls = {.ca_pem = ca_.cert()}});
-  EXPECT_TRUE(absl::IsUnauthenticated(none.status())) << none.status();
+  // The server closes at once, which may overtake its alert.
+  EXPECT_TRUE(absl::IsUnauthenticated(none.status()) || absl::IsUnavailable(none.status()))
+      << none.status();
   const auto refused =
       client_.Do({.url = url,
                   .tls = {.ca_pem = ca_.cert(), .cert_pem = strange.cert, .key_pem = strange.key}});

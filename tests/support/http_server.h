@@ -21,6 +21,26 @@
 
 namespace neap::testing_support {
 
+// A value that handlers write and the test reads. Thread-safe.
+template <typename T>
+class Guarded {
+ public:
+  Guarded() = default;
+  explicit Guarded(T value) : value_(std::move(value)) {}
+  void Set(T value) {
+    base::MutexLock lock(mutex_);
+    value_ = std::move(value);
+  }
+  T Get() const {
+    base::MutexLock lock(mutex_);
+    return value_;
+  }
+
+ private:
+  mutable base::Mutex mutex_;
+  T value_ NEAP_GUARDED_BY(mutex_){};
+};
+
 // Add handlers, then Start. Handlers run on threads of their own. Stops with the object: handlers
 // must return by then.
 class HttpServer {
