@@ -128,6 +128,42 @@ absl::Duration UpWindow(const Behavior& behavior) {
   return absl::Seconds(behavior.scale_up.stabilization_window_seconds.value_or(0));
 }
 
+namespace {
+
+// Leaves what the highest and the lowest entry of any window that ends now may be.
+void DropCovered(std::vector<Recommendation>& list) {
+  std::vector<size_t> newest_first(list.size());
+  for (size_t i = 0; i < list.size(); ++i) newest_first[i] = i;
+  std::stable_sort(newest_first.begin(), newest_first.end(),
+                   [&](size_t a, size_t b) { return list[a].at > list[b].at; });
+  std::vector<bool> covered(list.size(), false);
+  int32_t highest = std::numeric_limits<int32_t>::min();
+  int32_t lowest = std::numeric_limits<int32_t>::max();
+  for (bool first = true; size_t i : newest_first) {
+    covered[i] = !first && list[i].replicas <= highest && list[i].replicas >= lowest;
+    highest = std::max(highest, list[i].replicas);
+    lowest = std::min(lowest, list[i].replicas);
+    first = false;
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (!covered[i]) list[kept++] = list[i];
+  }
+  list.resize(kept);
+}
+
+// The older of two entries goes; the younger takes over its weight.
+template <typename Entry, typename Join>
+void FoldOldest(std::vector<Entry>& list, Join join) {
+  const auto older = [](const Entry& a, const Entry& b) { return a.at < b.at; };
+  const auto oldest = std::min_element(list.begin(), list.end(), older);
+  const Entry entry = *oldest;
+  list.erase(oldest);
+  join(*std::min_element(list.begin(), list.end(), older), entry);
+}
+
+}  // namespace
+
 void AddRecommendation(std::vector<Recommendation>& list, Recommendation entry,
                        absl::Time obsolete_before) {
   for (auto at = list.rbegin(); at != list.rend(); ++at) {
@@ -137,7 +173,14 @@ void AddRecommendation(std::vector<Recommendation>& list, Recommendation entry,
     }
   }
   list.push_back(entry);
-  if (list.size() > History::kMaxEntries) list.erase(list.begin());
+  if (list.size() <= History::kMaxEntries) return;
+  DropCovered(list);
+  // More than that many different counts on one slope: holding scale-down longer harms least.
+  while (list.size() > History::kMaxEntries) {
+    FoldOldest(list, [](Recommendation& into, const Recommendation& gone) {
+      into.replicas = std::max(into.replicas, gone.replicas);
+    });
+  }
 }
 
 void AddScaleEvent(std::vector<ScaleEvent>& list, int32_t change, absl::Time at,
@@ -154,7 +197,10 @@ void AddScaleEvent(std::vector<ScaleEvent>& list, int32_t change, absl::Time at,
     return;
   }
   list.push_back(entry);
-  if (list.size() > History::kMaxEntries) list.erase(list.begin());
+  if (list.size() <= History::kMaxEntries) return;
+  FoldOldest(list, [](ScaleEvent& into, const ScaleEvent& gone) {
+    into.change = WrapAdd32(into.change, gone.change);
+  });
 }
 
 absl::Duration LongestPeriod(const ScalingRules& rules) {

@@ -43,10 +43,13 @@ absl::Duration DownWindow(const Behavior& behavior, absl::Duration flag);
 absl::Duration UpWindow(const Behavior& behavior);
 
 // Enters a recommendation by upstream's slot rule: the last entry that no window needs any more is
-// overwritten, else it is appended. `reusable` says which are obsolete.
+// overwritten, else it is appended. Beyond History::kMaxEntries, which only decisions far more
+// frequent than upstream's reach, entries go that no window can ask for any more, however long: a
+// later one is at least as high, and a later one at least as low.
 void AddRecommendation(std::vector<Recommendation>& list, Recommendation entry,
                        absl::Time obsolete_before);
-// Enters an applied change likewise; `longest_period` is that direction's.
+// Enters an applied change likewise; `longest_period` is that direction's. Beyond
+// History::kMaxEntries the two oldest become one with the later time.
 void AddScaleEvent(std::vector<ScaleEvent>& list, int32_t change, absl::Time at,
                    absl::Duration longest_period);
 absl::Duration LongestPeriod(const ScalingRules& rules);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -89,8 +90,7 @@ bool SupportsPodLevel(const std::string& resource) {
   return resource == "cpu" || resource == "memory" || resource.starts_with("hugepages-");
 }
 
-// One template's request, or the error that a pod of it causes (with {} where the pod's name
-// stands).
+// One template's request, or the error that a pod of it causes, up to where the pod's name stands.
 struct Request {
   int64_t milli = 0;
   std::string error;
@@ -140,7 +140,7 @@ Request PodLevelRequest(const PodRequests& pod, const std::string& resource) {
   }
   Request request;
   request.milli = static_cast<int64_t>(total / 1000000 + (total % 1000000 > 0 ? 1 : 0));
-  if (!known) request.error = fmt::format("missing pod-level request for {} in Pod {{}}", resource);
+  if (!known) request.error = fmt::format("missing pod-level request for {} in Pod ", resource);
   return request;
 }
 
@@ -148,7 +148,7 @@ Request RequestOf(const PodRequests& pod, const std::string& resource,
                   const std::string& container) {
   Request request;
   const auto missing = [&](const std::string& name) {
-    return fmt::format("missing request for {} in container {} of Pod {{}}", resource, name);
+    return fmt::format("missing request for {} in container {} of Pod ", resource, name);
   };
   if (!container.empty()) {
     for (const auto* list : {&pod.containers, &pod.init_containers}) {
@@ -163,7 +163,7 @@ Request RequestOf(const PodRequests& pod, const std::string& resource,
         return request;
       }
     }
-    request.error = fmt::format("container {} not found in Pod {{}}", container);
+    request.error = fmt::format("container {} not found in Pod ", container);
     return request;
   }
   if (pod.pod_level &&
@@ -198,7 +198,7 @@ std::string AllRequests(const PodsView& view, const std::string& resource,
   if (any_error) {
     for (const Pod& pod : view.pods) {
       const std::string& error = by_template[pod.requests].error;
-      if (!error.empty()) return fmt::format(fmt::runtime(error), pod.name);
+      if (!error.empty()) return error + pod.name;
     }
   }
   milli->reserve(by_template.size());
@@ -209,21 +209,37 @@ std::string AllRequests(const PodsView& view, const std::string& resource,
 // ---- sums
 // --------------------------------------------------------------------------------------------------------------
 
+// Sums wrap as upstream's do; `overflow` remembers that one did, so that guards need not act on it.
+struct Total {
+  int64_t sum = 0;
+  bool overflow = false;
+  void Add(int64_t value) {
+    const int64_t before = sum;
+    sum = WrapAdd(before, value);
+    overflow = overflow || (value >= 0 ? sum < before : sum > before);
+  }
+};
+
 struct Utilization {
-  int64_t total = 0;
-  int64_t request = 0;
+  Total total;
+  Total request;
   int64_t entries = 0;
   void Add(int64_t value, int64_t requested) {
-    total = WrapAdd(total, value);
-    request = WrapAdd(request, requested);
+    total.Add(value);
+    request.Add(requested);
     ++entries;
   }
   // False when nothing was requested: upstream's "no metrics returned matched known pods".
-  bool Ratio(int32_t target, double* ratio, int32_t* percent, int64_t* average) const {
-    if (request == 0) return false;
-    *percent = Narrow32(WrapDivide(WrapMultiply(total, 100), request));
+  bool Ratio(int32_t target, double* ratio, int32_t* percent, int64_t* average,
+             bool* overflow) const {
+    if (request.sum == 0) return false;
+    const int64_t hundredfold = WrapMultiply(total.sum, 100);
+    const int64_t wide = WrapDivide(hundredfold, request.sum);
+    *percent = Narrow32(wide);
     *ratio = static_cast<double>(*percent) / static_cast<double>(target);
-    *average = WrapDivide(total, entries);
+    *average = WrapDivide(total.sum, entries);
+    *overflow = *overflow || total.overflow || request.overflow || *percent != wide ||
+                hundredfold / 100 != total.sum;
     return true;
   }
 };
@@ -242,7 +258,7 @@ void SecondPass(Proposal& p, double ratio, int64_t pods, int32_t current, Tolera
   if ((p.first_ratio < 1.0 && ratio > 1.0) || (p.first_ratio > 1.0 && ratio < 1.0)) return;
   const double product = ratio * static_cast<double>(pods);
   const int32_t replicas = CeilToInt32(product);
-  p.overflow = p.overflow || !FitsInt32(product);
+  p.overflow = p.overflow || !FitsInt32(std::ceil(product));
   if ((ratio < 1.0 && replicas > current) || (ratio > 1.0 && replicas < current)) return;
   p.reason = Reason::kMissingPods;
   p.replicas = replicas;
@@ -257,7 +273,7 @@ void FirstPass(Proposal& p, int32_t current, Tolerances tolerances) {
     return;
   }
   const double product = p.first_ratio * static_cast<double>(p.pods.ready);
-  p.overflow = p.overflow || !FitsInt32(product);
+  p.overflow = p.overflow || !FitsInt32(std::ceil(product));
   p.reason = Reason::kRatio;
   p.replicas = CeilToInt32(product);
 }
@@ -287,7 +303,7 @@ Proposal ResourceUtilization(const PodsView& view, const PodSamples& samples,
   }
   Proposal p;
   p.pods = groups.counts;
-  if (!sum.Ratio(target, &p.first_ratio, &p.utilization, &p.usage)) {
+  if (!sum.Ratio(target, &p.first_ratio, &p.utilization, &p.usage, &p.overflow)) {
     return Failed("no metrics returned matched known pods");
   }
   p.ratio = {.usage = p.utilization, .target = target, .ratio = p.first_ratio, .pods = 0};
@@ -319,7 +335,7 @@ Proposal ResourceUtilization(const PodsView& view, const PodSamples& samples,
   double ratio = 0;
   int32_t percent = 0;
   int64_t average = 0;
-  if (!sum.Ratio(target, &ratio, &percent, &average))
+  if (!sum.Ratio(target, &ratio, &percent, &average, &p.overflow))
     return Failed("no metrics returned matched known pods");
   p.ratio.usage = percent;
   SecondPass(p, ratio, values, current, tolerances);
@@ -331,15 +347,16 @@ Proposal PlainAverage(const PodsView& view, const PodSamples& samples, bool is_c
   if (view.pods.empty()) return Failed(kNoPods);
   const Groups groups = GroupPods(view, samples, is_cpu);
   if (groups.with_value == 0) return Failed(kNoMetrics);
-  int64_t total = 0;
+  Total total;
   for (size_t i = 0; i < view.pods.size(); ++i) {
-    if (groups.of[i] == Group::kReady) total = WrapAdd(total, SampleOf(samples, i).milli);
+    if (groups.of[i] == Group::kReady) total.Add(SampleOf(samples, i).milli);
   }
-  for (int64_t value : samples.stray) total = WrapAdd(total, value);
+  for (int64_t value : samples.stray) total.Add(value);
 
   Proposal p;
   p.pods = groups.counts;
-  p.usage = WrapDivide(total, groups.with_value);
+  p.overflow = total.overflow;
+  p.usage = WrapDivide(total.sum, groups.with_value);
   p.first_ratio = static_cast<double>(p.usage) / static_cast<double>(target);
   p.ratio = {.usage = p.usage, .target = target, .ratio = p.first_ratio, .pods = 0};
   const bool up_with_unready = groups.counts.unready > 0 && p.first_ratio > 1.0;
@@ -349,13 +366,14 @@ Proposal PlainAverage(const PodsView& view, const PodSamples& samples, bool is_c
   }
   int64_t values = groups.with_value;
   if (p.first_ratio < 1.0) {
-    for (int32_t i = 0; i < groups.counts.missing; ++i) total = WrapAdd(total, target);
+    for (int32_t i = 0; i < groups.counts.missing; ++i) total.Add(target);
     values += groups.counts.missing;
   } else if (p.first_ratio > 1.0) {
     values += groups.counts.missing;  // with the value 0
   }
   if (up_with_unready) values += groups.counts.unready;  // likewise
-  p.ratio.usage = WrapDivide(total, values);
+  p.overflow = p.overflow || total.overflow;
+  p.ratio.usage = WrapDivide(total.sum, values);
   SecondPass(p, static_cast<double>(p.ratio.usage) / static_cast<double>(target), values, current,
              tolerances);
   return p;

@@ -22,19 +22,20 @@ namespace {
 constexpr absl::Duration kBaseSlack = absl::Milliseconds(500);
 constexpr absl::Duration kLeastBaseInterval = absl::Seconds(15);
 
-bool IsRelative(const MetricSpec& spec) {
-  switch (spec.source) {
+// Whether the proposal multiplies the current count. `target` is the one in force.
+bool IsRelative(MetricSource source, const MetricTarget& target) {
+  switch (source) {
     case MetricSource::kObject:
-      return spec.target.kind == TargetKind::kValue;
+      return target.kind == TargetKind::kValue;
     case MetricSource::kExternal:
-      return !spec.target.average_value.has_value();
+      return !target.average_value.has_value();
     default:
       return true;
   }
 }
 
-// A double from a scaler as thousandths, truncated as KEDA does; what does not fit saturates and
-// says so.
+// A finite double from a scaler as thousandths, truncated as KEDA does; what does not fit saturates
+// and says so.
 int64_t MilliOf(double value, bool* overflow) {
   const double milli = value * 1000;
   if (milli >= 9223372036854775808.0 || milli < -9223372036854775808.0) {
@@ -306,6 +307,11 @@ class Decider {
     std::vector<int64_t> converted;
     std::span<const int64_t> values = reading.milli;
     if (reading.form == Reading::Form::kReal) {
+      if (!std::all_of(reading.real.begin(), reading.real.end(),
+                       [](double value) { return std::isfinite(value); })) {
+        return Invalid(i, "the answer holds a value that is no number", true,
+                       ErrorKind::kBadAnswer);
+      }
       for (double value : reading.real) converted.push_back(MilliOf(value, &overflow));
       values = converted;
     }
@@ -352,26 +358,34 @@ class Decider {
     result.proposal = p.replicas;
     Add(Stage::kPropose, p.reason, d_.current, p.replicas, p.ratio, i);
     if (p.pods.missing + p.pods.unready + p.pods.ignored > 0) d_.steps.back().detail = p.pods;
-    if (!at_base_ && IsRelative(*seen_.metrics[i].spec) && d_.current != 0)
+    const MetricInput& input = seen_.metrics[i];
+    if (!at_base_ && d_.current != 0 && IsRelative(input.spec->source, TargetOf(input)))
       result.proposal = FromBase(i, p);
   }
 
-  // Between two bases a relative metric goes no further than the base allows, never down, and
-  // counts a reading once.
+  // Between two bases a relative metric goes no further, up or down, than its ratio times the pods
+  // of the base, and a reading that moved the count already asks for no more. On the way down it is
+  // the guards that hold such a reading: if the proposal became the current count here, the windows
+  // would remember that as a recommendation and hold up the scale-downs of the next bases too.
   int32_t FromBase(int i, const Proposal& p) {
     const auto index = static_cast<size_t>(i);
+    const uint64_t sequence = seen_.metrics[index].reading->sequence;
+    const bool counted =
+        index < past_.counted.size() && past_.counted[index] == sequence && sequence != 0;
+    const int32_t by_base =
+        CeilToInt32(p.first_ratio * static_cast<double>(past_.base->ready_pods));
     int32_t allowed = p.replicas;
     Reason reason = Reason::kFromBase;
     if (p.replicas > d_.current) {
-      allowed = std::min(p.replicas,
-                         CeilToInt32(p.first_ratio * static_cast<double>(past_.base->ready_pods)));
-      const uint64_t sequence = seen_.metrics[index].reading->sequence;
-      if (index < past_.counted.size() && past_.counted[index] == sequence && sequence != 0) {
+      allowed = std::max(d_.current, std::min(p.replicas, by_base));
+      if (counted) {
         allowed = d_.current;
         reason = Reason::kAlreadyCounted;
       }
+    } else if (p.replicas < d_.current) {
+      allowed = std::min(d_.current, std::max(p.replicas, by_base));
+      if (counted) counted_down_ = i;
     }
-    allowed = std::max(allowed, d_.current);
     if (allowed != p.replicas) {
       RatioDetail detail = p.ratio;
       detail.ratio = p.first_ratio;
@@ -476,7 +490,8 @@ class Decider {
   void Hold(Reason reason, int metric = -1) {
     Add(Stage::kGuards, reason, d_.desired, d_.current, {}, metric);
     d_.desired = d_.current;
-    d_.limited = reason;
+    // Until the next base only: the condition would change to and fro with every period.
+    if (reason != Reason::kAlreadyCounted) d_.limited = reason;
   }
 
   void Guard() {
@@ -492,7 +507,8 @@ class Decider {
         return Hold(Reason::kHeldAbsentValue, metric);
       if (result.no_ready_pods) return Hold(Reason::kHeldNoReadyPods, metric);
     }
-    if (d_.desired < 0) Hold(Reason::kHeldOverflow);
+    if (d_.desired < 0) return Hold(Reason::kHeldOverflow);
+    if (counted_down_ >= 0) Hold(Reason::kAlreadyCounted, counted_down_);
   }
 
   const HpaOptions& options_;
@@ -501,6 +517,7 @@ class Decider {
   const History& past_;
   const bool safe_;
   bool at_base_ = true;
+  int counted_down_ = -1;  // a metric whose reading asks for less and moved the count already
   Decision d_;
 };
 

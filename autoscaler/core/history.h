@@ -39,8 +39,9 @@ struct Base {
 };
 
 struct History {
-  static constexpr size_t kMaxEntries =
-      8192;  // per list: 3,600 s windows at 1 s, with room; the oldest obsolete go first
+  // Per list: 3,600 s windows at 1 s, with room. What comes beyond it is folded, never forgotten:
+  // see AddRecommendation and AddScaleEvent.
+  static constexpr size_t kMaxEntries = 8192;
   std::vector<Recommendation> recommendations;
   std::vector<ScaleEvent> up_events;
   std::vector<ScaleEvent> down_events;
