@@ -4,6 +4,12 @@
 //
 // Level-triggered: a *Replaced message is a whole view, what it omits is gone; a single change
 // replaces one object.
+//
+// A view is synced once its first *Replaced came (for a kind read object by object: once the
+// object's first ScaleChange came), and silent when for 90 s nothing of it came. So a sender whose
+// source is alive but quiet sends ViewHeard at least every 30 s. Control keeps every scale and pod
+// that it is told of while the last Watch asks for its kind or namespace; when a kind or namespace
+// leaves the Watch it forgets them, and a later Watch that names it again starts from a new list.
 #pragma once
 
 #include <absl/time/time.h>
@@ -41,14 +47,15 @@ struct TargetRef {
 struct SpecChange {
   std::string uid;
   std::shared_ptr<const core::AutoscalerSpec> spec;  // never null
-  core::Status status;  // as stored, for a controller that has not seen it before
+  core::Status status;      // as stored, for a controller that has not seen it before
+  std::string source = {};  // whose view it belongs to ("api", "dir:PATH"); "" is the view named ""
 };
 struct SpecGone {
   std::string uid;
 };
-struct SpecsReplaced {  // a source's complete list; its specs that are not in it are gone
-  std::string source;   // "api" or "dir:PATH"
-  std::vector<SpecChange> all;
+struct SpecsReplaced {          // a source's complete list; its specs that are not in it are gone
+  std::string source;           // "api" or "dir:PATH"
+  std::vector<SpecChange> all;  // their own `source` is ignored
 };
 
 // ---- in: the cluster
@@ -160,6 +167,8 @@ struct Subscribe {  // changes of the set; at the first Step everything is in `p
   std::vector<Subscription> put;
   std::vector<std::string> remove;
 };
+// One per step and deadline (a target with a short period waits less long). At most one is
+// outstanding per trigger. Each id is to be answered once, with a reading or an error.
 struct Poll {
   uint64_t round = 0;
   std::vector<std::string> trigger_ids;
@@ -191,6 +200,15 @@ struct EmitEvent {
   core::Event event;
 };
 
+// Why a target was decided at this moment.
+enum class Cause : uint8_t {
+  kPeriodic,
+  kSpecChange,
+  kScaleChange,  // someone else changed the scale, or a write met a conflict
+  kPushed,       // a pushed reading of an absolute metric, or the step from zero
+  kWriteSlot,    // it waited for a write slot, one is free
+};
+
 // A decision was taken, or the outcome of its write was remembered: for the journal, metrics and
 // logs. The pointers are valid until the next call of Step; handle it at once, on the controller's
 // thread.
@@ -198,6 +216,8 @@ struct DecisionRecord {
   std::string uid;
   uint64_t decision_id = 0;  // grows by one per decision of this process
   const core::AutoscalerSpec* spec = nullptr;
+  uint64_t spec_version = 0;  // grows with each spec that control took, over all objects
+  Cause cause = Cause::kPeriodic;
   const core::Observation* seen = nullptr;
   const core::History* before = nullptr;
   const core::Decision* decision = nullptr;
