@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "autoscaler/base/names.h"
 #include "autoscaler/base/status.h"
 
 namespace neap::base {
@@ -22,23 +23,9 @@ bool IsName(std::string_view text) {
                      [](char c) { return IsAlphanumeric(c) || c == '-' || c == '_' || c == '.'; });
 }
 
-// Lower-case DNS labels with dots, at most 253 characters.
-bool IsSubdomain(std::string_view text) {
-  if (text.empty() || text.size() > 253) return false;
-  char before = '.';
-  for (char c : text) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-    if (!letter && c != '-' && c != '.') return false;
-    if ((c == '.' || c == '-') && before == '.') return false;
-    if (c == '.' && before == '-') return false;
-    before = c;
-  }
-  return before != '.' && before != '-';
-}
-
 absl::Status CheckKey(std::string_view key) {
   const auto slash = key.find('/');
-  const bool prefix_ok = slash == std::string_view::npos || IsSubdomain(key.substr(0, slash));
+  const bool prefix_ok = slash == std::string_view::npos || IsDnsSubdomain(key.substr(0, slash));
   const std::string_view name = slash == std::string_view::npos ? key : key.substr(slash + 1);
   if (prefix_ok && IsName(name)) return absl::OkStatus();
   return InvalidArgument(

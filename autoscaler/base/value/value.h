@@ -56,9 +56,9 @@ class Value {
   std::string_view StringAt(std::string_view dotted, std::string_view fallback = "") const;
   int64_t IntAt(std::string_view dotted, int64_t fallback = 0) const;
 
-  int line() const {
-    return line_;
-  }  // 1-based; 0 when unknown (JSON from simdjson carries no lines)
+  // Where the value begins, 1-based; a list or map that is a map's member stands at its key. 0 when
+  // it was not parsed.
+  int line() const { return line_; }
   int column() const { return column_; }
 
   // For the parsers and for tests.
@@ -85,8 +85,8 @@ class Value {
   int column_ = 0;
 };
 
-// One JSON document (simdjson). Errors: InvalidArgument with `source` and what is wrong; duplicate
-// keys are refused; nesting deeper than 100 is refused.
+// One JSON document (simdjson). Errors: InvalidArgument with source:line:column and what is wrong;
+// duplicate keys are refused; nesting deeper than 100 is refused.
 absl::StatusOr<Value> ParseJson(std::string_view text, std::string_view source);
 
 // All documents of a YAML stream (yaml-cpp), empty ones left out. YAML 1.2 core schema as
@@ -94,6 +94,10 @@ absl::StatusOr<Value> ParseJson(std::string_view text, std::string_view source);
 // quoted scalars are strings. Errors name source:line:column; duplicate keys, anchors that expand
 // beyond 100,000 nodes and nesting deeper than 100 are refused.
 absl::StatusOr<std::vector<Value>> ParseYaml(std::string_view text, std::string_view source);
+
+// All documents of a file that holds JSON or YAML: JSON when `source` ends with ".json", or when
+// the text is JSON; else YAML. Errors as above.
+absl::StatusOr<std::vector<Value>> ParseDocuments(std::string_view text, std::string_view source);
 
 // Compact JSON text of a tree (member order kept).
 std::string ToJson(const Value& value);

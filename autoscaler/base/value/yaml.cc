@@ -78,8 +78,9 @@ class Converter {
               return Error(key_line, key_column, fmt::format("duplicate key \"{}\"", key));
           }
           NEAP_ASSIGN_OR_RETURN(Value converted, Convert(pair.second, depth + 1));
-          // The key's place is the better one to point at, and a null value has none of its own.
-          if (converted.line() <= 0 || converted.is_null())
+          // The key's place is the better one to point at: a block list or map begins a line later,
+          // and a null value has no place of its own.
+          if (converted.is_null() || converted.is_list() || converted.is_map())
             converted.SetPosition(key_line, key_column);
           map.emplace_back(key, std::move(converted));
         }
@@ -105,7 +106,11 @@ class Converter {
 absl::StatusOr<std::vector<Value>> ParseYaml(std::string_view text, std::string_view source) {
   std::vector<Value> out;
   try {
-    for (const YAML::Node& document : YAML::LoadAll(std::string(text))) {
+    // yaml-cpp takes a quoted scalar that ends with the file; a document mark behind it tells. A
+    // file that was cut off must not pass.
+    const std::string all(text);
+    YAML::LoadAll(all + (all.empty() || all.back() == '\n' ? "---\n" : "\n---\n"));
+    for (const YAML::Node& document : YAML::LoadAll(all)) {
       NEAP_ASSIGN_OR_RETURN(Value value, Converter(source).Convert(document, 0));
       if (!value.is_null()) out.push_back(std::move(value));
     }
@@ -114,6 +119,22 @@ absl::StatusOr<std::vector<Value>> ParseYaml(std::string_view text, std::string_
                                  error.mark.column + 1, error.msg);
   }
   return out;
+}
+
+absl::StatusOr<std::vector<Value>> ParseDocuments(std::string_view text, std::string_view source) {
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  const bool named_json = source.ends_with(".json");
+  if (named_json ||
+      (first != std::string_view::npos && (text[first] == '{' || text[first] == '['))) {
+    absl::StatusOr<Value> json = ParseJson(text, source);
+    if (json.ok()) {
+      std::vector<Value> one;
+      one.push_back(*std::move(json));
+      return one;
+    }
+    if (named_json) return json.status();
+  }
+  return ParseYaml(text, source);
 }
 
 }  // namespace neap::value
