@@ -1,6 +1,8 @@
 // Explain: a decision's steps in words.
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "autoscaler/base/duration.h"
 #include "autoscaler/base/quantity.h"
 #include "autoscaler/core/decide.h"
@@ -32,7 +34,8 @@ std::string Words(const AutoscalerSpec& spec, const Decision& d, const Step& ste
     numbers = percent ? fmt::format(" ({}% of {}%", ratio->usage, ratio->target)
                       : fmt::format(" ({} of {}", base::FormatMilli(ratio->usage),
                                     base::FormatMilli(ratio->target));
-    numbers += fmt::format(", ratio {:.4g}", ratio->ratio);
+    numbers += std::isnan(ratio->ratio) ? std::string(", ratio undefined")
+                                        : fmt::format(", ratio {:.4g}", ratio->ratio);
     numbers += ratio->pods > 0 ? fmt::format(", times {} pods)", ratio->pods) : ")";
   }
   if (pods != nullptr) {
