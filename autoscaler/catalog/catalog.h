@@ -26,17 +26,17 @@ enum class Source { kMetadata, kAuth, kEnv };
 enum class TargetKind { kUnspecified, kValue, kAverageValue, kUtilization };
 
 struct Parameter {
-  std::string name;
-  std::vector<std::string> aliases;  // tried after the name, in order
+  std::string name = {};
+  std::vector<std::string> aliases = {};  // tried after the name, in order
   Kind kind = Kind::kString;
   bool required = false;
-  std::optional<std::string> default_value;
-  bool secret = false;                      // never logged, journaled or echoed
-  std::vector<Source> sources;              // in order of precedence; none: metadata
-  std::vector<std::string> allowed_values;  // of each element, for a list; none: any
-  std::string exclusive_group;              // at most one of a group may be set; "" = none
-  std::string deprecated;                   // not "": setting it is an error with this text
-  std::string description;
+  std::optional<std::string> default_value = {};
+  bool secret = false;                           // never logged, journaled or echoed
+  std::vector<Source> sources = {};              // in order of precedence; none: metadata
+  std::vector<std::string> allowed_values = {};  // of each element, for a list; none: any
+  std::string exclusive_group = {};              // at most one of a group may be set; "" = none
+  std::string deprecated = {};                   // not "": setting it is an error with this text
+  std::string description = {};
 };
 
 struct TriggerType {
@@ -57,10 +57,10 @@ using Texts = std::map<std::string, std::string, std::less<>>;
 
 // A trigger's parameters as they were written, still apart by where they stood.
 struct TriggerText {
-  Texts metadata;
-  Texts auth;
-  Texts env;                 // variables that metadata's <parameter>FromEnv names
-  std::string pod_identity;  // provider; "" and "none" = none
+  Texts metadata = {};
+  Texts auth = {};
+  Texts env = {};                 // variables that metadata's <parameter>FromEnv names
+  std::string pod_identity = {};  // provider; "" and "none" = none
 };
 
 struct FieldError {
