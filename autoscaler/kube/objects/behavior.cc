@@ -38,9 +38,9 @@ core::ScalingPolicy DecodePolicy(const value::Value& value, std::string path, Re
   return out;
 }
 
-core::ScalingRules DecodeRules(const value::Value* value, std::string path, Report& report,
+core::ScalingRules DecodeRules(Fields& parent, std::string_view direction,
                                core::ScalingRules rules) {
-  Fields f(value, std::move(path), report,
+  Fields f(parent, direction,
            {"stabilizationWindowSeconds", "selectPolicy", "policies", "tolerance"});
   if (const auto window = f.Int32("stabilizationWindowSeconds")) {
     rules.stabilization_window_seconds = *window;
@@ -61,7 +61,7 @@ core::ScalingRules DecodeRules(const value::Value* value, std::string path, Repo
     if (policies->empty()) f.Required("policies", "must specify at least one Policy");
     for (size_t i = 0; i < policies->size(); ++i) {
       rules.policies.push_back(
-          DecodePolicy((*policies)[i], fmt::format("{}[{}]", f.Path("policies"), i), report));
+          DecodePolicy((*policies)[i], fmt::format("{}[{}]", f.Path("policies"), i), f.report()));
     }
   }
   if (const auto tolerance = f.Quantity("tolerance")) {
@@ -73,17 +73,16 @@ core::ScalingRules DecodeRules(const value::Value* value, std::string path, Repo
 
 }  // namespace
 
-core::Behavior DecodeBehavior(const value::Value* value, std::string path, Report& report) {
-  Fields f(value, std::move(path), report, {"scaleUp", "scaleDown"});
+core::Behavior DecodeBehavior(Fields& parent, std::string_view key) {
+  Fields f(parent, key, {"scaleUp", "scaleDown"});
   core::ScalingRules up;
   up.stabilization_window_seconds = 0;
   up.policies = {{.type = core::PolicyType::kPods, .value = 4, .period_seconds = 15},
                  {.type = core::PolicyType::kPercent, .value = 100, .period_seconds = 15}};
   core::ScalingRules down;  // its window stays open: the installation's option fills it
   down.policies = {{.type = core::PolicyType::kPercent, .value = 100, .period_seconds = 15}};
-  return {
-      .scale_up = DecodeRules(f.Get("scaleUp"), f.Path("scaleUp"), report, std::move(up)),
-      .scale_down = DecodeRules(f.Get("scaleDown"), f.Path("scaleDown"), report, std::move(down))};
+  return {.scale_up = DecodeRules(f, "scaleUp", std::move(up)),
+          .scale_down = DecodeRules(f, "scaleDown", std::move(down))};
 }
 
 }  // namespace neap::kube::objects

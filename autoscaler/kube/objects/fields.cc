@@ -67,6 +67,11 @@ Fields::Fields(const value::Value* map, std::string path, Report& report,
   }
 }
 
+Fields::Fields(Fields& parent, std::string_view key, std::initializer_list<std::string_view> known)
+    : Fields(parent.Get(key), parent.Path(key), parent.report(), known) {
+  place_ = parent.At(key);
+}
+
 Fields::Fields(const value::Value* map, std::string path, Report& report)
     : map_(map != nullptr && map->is_map() ? map : nullptr),
       place_(map),

@@ -43,6 +43,8 @@ class Fields {
   // names are reported at once.
   Fields(const value::Value* map, std::string path, Report& report,
          std::initializer_list<std::string_view> known);
+  // The field `key` of `parent`: when it is missing, errors point at the parent.
+  Fields(Fields& parent, std::string_view key, std::initializer_list<std::string_view> known);
   // A map with names of the user's own (labels, a trigger's metadata): none is unknown.
   Fields(const value::Value* map, std::string path, Report& report);
 
@@ -54,6 +56,8 @@ class Fields {
 
   // The field's value, or nullptr when it is missing or null. `key` must be one of the known names.
   const value::Value* Get(std::string_view key) const;
+  // Where an error about the field points: at it, or at this map when it is missing.
+  const value::Value* At(std::string_view key) const;
 
   // Of another kind: an error, and as if it were missing.
   std::string String(std::string_view key);
@@ -73,7 +77,6 @@ class Fields {
   void Error(std::string_view key, std::string message);
 
  private:
-  const value::Value* At(std::string_view key) const;
   void WrongKind(std::string_view key, std::string_view expected);
 
   const value::Value* map_ = nullptr;
@@ -90,13 +93,12 @@ std::string PathSegmentProblem(std::string_view text);
 
 // Decoders of parts, shared by the kinds.
 
-core::ObjectReference DecodeReference(const value::Value* value, std::string path, Report& report,
-                                      bool needs_group);
+core::ObjectReference DecodeReference(Fields& parent, std::string_view key, bool needs_group);
 // One metrics[] entry, validated as the API does.
 core::MetricSpec DecodeMetric(const value::Value& value, std::string path, Report& report);
 // behavior with both directions filled.
-core::Behavior DecodeBehavior(const value::Value* value, std::string path, Report& report);
-base::LabelSelector DecodeSelector(const value::Value* value, std::string path, Report& report);
+core::Behavior DecodeBehavior(Fields& parent, std::string_view key);
+base::LabelSelector DecodeSelector(Fields& parent, std::string_view key);
 // triggers[]: cpu and memory go to `metrics`.
 void DecodeTriggers(const std::vector<value::Value>& list, const std::string& path, Report& report,
                     core::AutoscalerSpec& spec);

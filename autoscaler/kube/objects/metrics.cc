@@ -30,8 +30,7 @@ constexpr std::array<SourceField, 5> kSources = {{
 
 // The fields of a target are checked one by one here, their combination by the source.
 MetricTarget DecodeTarget(Fields& parent) {
-  Fields f(parent.Get("target"), parent.Path("target"), parent.report(),
-           {"type", "value", "averageValue", "averageUtilization"});
+  Fields f(parent, "target", {"type", "value", "averageValue", "averageUtilization"});
   MetricTarget out;
   const std::string type = f.String("type");
   if (type.empty()) {
@@ -63,9 +62,8 @@ MetricTarget DecodeTarget(Fields& parent) {
 void TargetError(Fields& parent, std::string_view key, bool forbidden, std::string_view detail) {
   const value::Value* target = parent.Get("target");
   const value::Value* field = target == nullptr ? nullptr : target->Get(key);
-  const value::Value* at = field != nullptr ? field : target;
-  if (at == nullptr) at = parent.Get("metric");
-  parent.report().Error(at, fmt::format("{}.target.{}", parent.path(), key),
+  parent.report().Error(field != nullptr ? field : parent.At("target"),
+                        fmt::format("{}.target.{}", parent.path(), key),
                         fmt::format("{}: {}", forbidden ? "Forbidden" : "Required value", detail));
 }
 
@@ -76,15 +74,14 @@ bool HasTarget(Fields& parent, std::string_view key) {
 }
 
 void DecodeIdentifier(Fields& parent, core::MetricSpec& out) {
-  Fields f(parent.Get("metric"), parent.Path("metric"), parent.report(), {"name", "selector"});
+  Fields f(parent, "metric", {"name", "selector"});
   out.name = f.String("name");
   if (out.name.empty()) {
     f.Required("name", "must specify a metric name");
   } else if (const std::string problem = PathSegmentProblem(out.name); !problem.empty()) {
     f.Invalid("name", problem);
   }
-  if (f.Get("selector") != nullptr)
-    out.SetSelector(DecodeSelector(f.Get("selector"), f.Path("selector"), f.report()));
+  if (f.Get("selector") != nullptr) out.SetSelector(DecodeSelector(f, "selector"));
 }
 
 void DecodeResourceTarget(Fields& f, core::MetricSpec& out) {
@@ -105,8 +102,7 @@ void DecodeSource(const SourceField& which, const value::Value* value, const std
   switch (which.source) {
     case MetricSource::kObject: {
       Fields f(value, path, report, {"describedObject", "metric", "target"});
-      out.described_object = DecodeReference(f.Get("describedObject"), f.Path("describedObject"),
-                                             report, /*needs_group=*/false);
+      out.described_object = DecodeReference(f, "describedObject", /*needs_group=*/false);
       DecodeIdentifier(f, out);
       out.target = DecodeTarget(f);
       if (!HasTarget(f, "value") && !HasTarget(f, "averageValue")) {
@@ -164,9 +160,9 @@ void DecodeSource(const SourceField& which, const value::Value* value, const std
 
 }  // namespace
 
-core::ObjectReference DecodeReference(const value::Value* value, std::string path, Report& report,
+core::ObjectReference DecodeReference(Fields& parent, std::string_view key_of_parent,
                                       bool needs_group) {
-  Fields f(value, std::move(path), report, {"apiVersion", "kind", "name"});
+  Fields f(parent, key_of_parent, {"apiVersion", "kind", "name"});
   core::ObjectReference out;
   out.api_version = f.String("apiVersion");
   out.kind = f.String("kind");
@@ -189,8 +185,9 @@ core::ObjectReference DecodeReference(const value::Value* value, std::string pat
   return out;
 }
 
-base::LabelSelector DecodeSelector(const value::Value* value, std::string path, Report& report) {
-  Fields f(value, std::move(path), report, {"matchLabels", "matchExpressions"});
+base::LabelSelector DecodeSelector(Fields& parent, std::string_view key_of_parent) {
+  Fields f(parent, key_of_parent, {"matchLabels", "matchExpressions"});
+  Report& report = f.report();
   base::LabelSelector out;
   if (const value::Value* labels = f.Get("matchLabels"); labels != nullptr) {
     if (!labels->is_map()) {

@@ -34,7 +34,7 @@ void CheckTexts(Fields& parent, std::string_view key) {
 }
 
 void DecodeMetadata(Fields& object, Decoded& out, Report& report) {
-  Fields f(object.Get("metadata"), "metadata", report,
+  Fields f(object, "metadata",
            {"name", "namespace", "labels", "annotations", "uid", "generation", "resourceVersion",
             "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "finalizers",
             "generateName", "managedFields", "ownerReferences", "selfLink"});
@@ -69,7 +69,7 @@ void DecodeMetadata(Fields& object, Decoded& out, Report& report) {
 // What HPA and Autoscaler share: target, bounds, metrics, behavior.
 void DecodeCommon(Fields& f, bool zero_allowed, core::AutoscalerSpec& spec) {
   Report& report = f.report();
-  spec.target = DecodeReference(f.Get("scaleTargetRef"), f.Path("scaleTargetRef"), report, true);
+  spec.target = DecodeReference(f, "scaleTargetRef", /*needs_group=*/true);
   spec.min_replicas = f.Int32("minReplicas");
   const int32_t least = zero_allowed ? 0 : 1;
   if (spec.min_replicas && *spec.min_replicas < least) {
@@ -96,7 +96,7 @@ void DecodeCommon(Fields& f, bool zero_allowed, core::AutoscalerSpec& spec) {
     }
   }
   if (f.Get("behavior") != nullptr) {
-    spec.behavior = DecodeBehavior(f.Get("behavior"), f.Path("behavior"), report);
+    spec.behavior = DecodeBehavior(f, "behavior");
   }
 }
 
@@ -242,7 +242,7 @@ absl::StatusOr<std::optional<core::ObjectKind>> KindOf(const value::Value& docum
 Decoded DecodeHpa(const value::Value& value, const DecodeOptions& options) {
   const auto decode = [&options](Fields& object, Report& report, core::AutoscalerSpec& spec,
                                  Decoded&) {
-    Fields f(object.Get("spec"), "spec", report,
+    Fields f(object, "spec",
              {"scaleTargetRef", "minReplicas", "maxReplicas", "metrics", "behavior"});
     if (!f.present()) return;
     const size_t errors = report.error_count();
@@ -273,7 +273,7 @@ Decoded DecodeHpa(const value::Value& value, const DecodeOptions& options) {
 Decoded DecodeAutoscaler(const value::Value& value, const DecodeOptions& options) {
   const auto decode = [&options](Fields& object, Report& report, core::AutoscalerSpec& spec,
                                  Decoded& out) {
-    Fields f(object.Get("spec"), "spec", report,
+    Fields f(object, "spec",
              {"scaleTargetRef", "minReplicas", "maxReplicas", "mode", "period", "pollingInterval",
               "metrics", "triggers", "behavior", "guards", "zeroPolicy", "onAbsent"});
     if (!f.present()) return;

@@ -27,6 +27,23 @@ constexpr SourceWords kSources[] = {
     {MetricSource::kExternal, "External", "external"},
 };
 
+// Bounds of the CRD's schema, within which a status must stay to be stored.
+constexpr size_t kMaxMessage = 32768;
+constexpr size_t kMaxReason = 1024;
+constexpr size_t kMaxMetrics = 256;
+constexpr size_t kMaxConditions = 16;
+constexpr size_t kMaxLines = 256;
+constexpr size_t kMaxLine = 1024;
+
+// At most `most` bytes, cut between two characters.
+std::string Clip(std::string_view text, size_t most) {
+  if (text.size() <= most) return std::string(text);
+  constexpr std::string_view kDots = "...";
+  size_t end = most - kDots.size();
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return std::string(text.substr(0, end)) + std::string(kDots);
+}
+
 Json TimeJson(absl::Time time) {
   if (time == absl::InfinitePast()) return nullptr;  // the API's zero time
   return base::FormatTime(time);
@@ -48,8 +65,8 @@ Json ConditionJson(const core::Condition& c) {
   return {{"type", c.type},
           {"status", StatusName(c.status)},
           {"lastTransitionTime", TimeJson(c.last_transition)},
-          {"reason", c.reason},
-          {"message", c.message}};
+          {"reason", Clip(c.reason, kMaxReason)},
+          {"message", Clip(c.message, kMaxMessage)}};
 }
 
 Json SelectorJson(const base::LabelSelector& selector) {
@@ -179,19 +196,22 @@ std::string EncodeStatus(const StatusText& text) {
   out["currentReplicas"] = s.current_replicas;
   out["desiredReplicas"] = s.desired_replicas;
   out["currentMetrics"] = Json::array();
-  for (const core::MetricStatus& m : s.current_metrics)
-    out["currentMetrics"].push_back(MetricJson(m));
+  for (const core::MetricStatus& m : s.current_metrics) {
+    if (out["currentMetrics"].size() < kMaxMetrics) out["currentMetrics"].push_back(MetricJson(m));
+  }
   out["conditions"] = Json::array();
-  for (const core::Condition& c : s.conditions) out["conditions"].push_back(ConditionJson(c));
-  for (const core::Condition& c : text.own_conditions)
-    out["conditions"].push_back(ConditionJson(c));
+  for (const auto* conditions : {&s.conditions, &text.own_conditions}) {
+    for (const core::Condition& c : *conditions) {
+      if (out["conditions"].size() < kMaxConditions) out["conditions"].push_back(ConditionJson(c));
+    }
+  }
   if (!text.explanation.empty()) {
     // By line, so that `kubectl get -o yaml` shows it readably.
     Json lines = Json::array();
     std::string_view rest = text.explanation;
-    while (!rest.empty()) {
+    while (!rest.empty() && lines.size() < kMaxLines) {
       const size_t end = std::min(rest.find('\n'), rest.size());
-      if (end > 0) lines.push_back(std::string(rest.substr(0, end)));
+      if (end > 0) lines.push_back(Clip(rest.substr(0, end), kMaxLine));
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     out["lastDecision"] = std::move(lines);
