@@ -7,7 +7,6 @@
 
 #include <absl/status/status.h>
 #include <absl/time/time.h>
-#include <simdjson.h>
 
 #include <functional>
 #include <memory>
@@ -17,11 +16,9 @@
 
 #include "autoscaler/base/clock.h"
 #include "autoscaler/kube/api/client.h"
+#include "autoscaler/kube/api/json.h"
 
 namespace neap::kube::api {
-
-// An object as it is parsed: read each field at most once, in any order, while the call lasts.
-using JsonObject = simdjson::ondemand::object;
 
 class WatchHandler {
  public:
@@ -29,8 +26,9 @@ class WatchHandler {
   // A complete list comes: ListBegan, ListItem for each object, ListDone. An attempt that fails
   // begins again with ListBegan; what was collected since the last one is to be forgotten.
   virtual void ListBegan() = 0;
-  // An error means that the JSON itself is broken (the list is abandoned and tried again). An
-  // object that is well-formed but makes no sense is the handler's to report and pass over.
+  // `object` is read while the call lasts, each field at most once. An error means that the JSON
+  // itself is broken (the list is abandoned and tried again). An object that is well-formed but
+  // makes no sense is the handler's to report and pass over.
   virtual absl::Status ListItem(JsonObject& object) = 0;
   virtual void ListDone() = 0;  // what was collected is all there is
   // One object was added or modified, or it was deleted (then `object` is its last state). Errors
