@@ -1,0 +1,117 @@
+#include "autoscaler/telemetry/server.h"
+
+#include <httplib.h>
+
+#include <charconv>
+#include <thread>
+
+#include "autoscaler/base/status.h"
+
+namespace neap::telemetry {
+namespace {
+constexpr char kText[] = "text/plain; version=0.0.4; charset=utf-8";
+}
+
+struct Server::Impl {
+  ServerHandlers handlers;
+  httplib::Server http;
+  std::thread thread;
+
+  void Health(const std::function<std::string()>& why, httplib::Response& response) const {
+    const std::string text = why();
+    response.status = text.empty() ? 200 : 503;
+    response.set_content(text.empty() ? "ok\n" : text + "\n", "text/plain; charset=utf-8");
+  }
+
+  void Metrics(httplib::Response& response) {
+    auto scrape = handlers.object_metrics();
+    if (scrape == nullptr) {
+      response.status = 503;
+      response.set_content("too many scrapes at a time\n", "text/plain; charset=utf-8");
+      return;
+    }
+    auto first = std::make_shared<std::string>(handlers.process_metrics());
+    response.set_chunked_content_provider(
+        kText,
+        [first, scrape](size_t, httplib::DataSink& sink) {
+          if (!first->empty()) {
+            const bool sent = sink.write(first->data(), first->size());
+            first->clear();
+            return sent;
+          }
+          std::string chunk;
+          switch (scrape->Next(&chunk)) {
+            case Scrape::State::kMore:
+              return chunk.empty() || sink.write(chunk.data(), chunk.size());
+            case Scrape::State::kDone:
+              if (!chunk.empty() && !sink.write(chunk.data(), chunk.size())) return false;
+              sink.done();
+              return true;
+            case Scrape::State::kBroken:
+              return false;  // the connection is cut, so that the scraper sees an incomplete answer
+                             // as an error
+          }
+          return false;
+        },
+        [scrape](bool) { scrape->Abandon(); });
+  }
+};
+
+Server::Server(ServerHandlers handlers) : impl_(std::make_unique<Impl>()) {
+  impl_->handlers = std::move(handlers);
+  // A thread serves one connection. More than there may be scrapes, so that slow ones don't starve
+  // the health checks.
+  impl_->http.new_task_queue = [] { return new httplib::ThreadPool(Scrapes::kMaxOpen + 8); };
+  // Not the library's SO_REUSEPORT: a second neapd on the same port is to be told so.
+  impl_->http.set_socket_options([](socket_t socket) {
+    const int yes = 1;
+    setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+  });
+  impl_->http.Get("/metrics",
+                  [impl = impl_.get()](const httplib::Request&, httplib::Response& response) {
+                    impl->Metrics(response);
+                  });
+  impl_->http.Get("/healthz",
+                  [impl = impl_.get()](const httplib::Request&, httplib::Response& response) {
+                    impl->Health(impl->handlers.unhealthy, response);
+                  });
+  impl_->http.Get("/readyz",
+                  [impl = impl_.get()](const httplib::Request&, httplib::Response& response) {
+                    impl->Health(impl->handlers.unready, response);
+                  });
+}
+
+Server::~Server() { Stop(); }
+
+absl::StatusOr<int> Server::Start(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  int port = -1;
+  const char* end = address.data() + address.size();
+  if (colon == std::string::npos ||
+      std::from_chars(address.data() + colon + 1, end, port).ptr != end || port < 0 ||
+      port > 65535) {
+    return base::InvalidArgument("\"{}\" is not host:port", address);
+  }
+  std::string host = address.substr(0, colon);
+  if (host.empty()) host = "0.0.0.0";
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  if (port == 0) {
+    port = impl_->http.bind_to_any_port(host);
+    if (port <= 0) return base::Unavailable("can't listen on {}", address);
+  } else if (!impl_->http.bind_to_port(host, port)) {
+    return base::Unavailable(
+        "can't listen on {}: the port is taken or the address is not this machine's", address);
+  }
+  impl_->thread = std::thread([impl = impl_.get()] { impl->http.listen_after_bind(); });
+  // Stop of a server that does not run yet is lost. It listens already, so this is short.
+  while (!impl_->http.is_running()) std::this_thread::yield();
+  return port;
+}
+
+void Server::Stop() {
+  if (!impl_->thread.joinable()) return;
+  impl_->http.stop();
+  impl_->thread.join();
+}
+
+}  // namespace neap::telemetry
