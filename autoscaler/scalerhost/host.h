@@ -6,8 +6,8 @@
 // waits for a scaler.
 //
 //   NEAP_ASSIGN_OR_RETURN(auto host, scalerhost::Host::Make(
-//       {.scalers = {"unix:///run/neap/scalers.sock"}}, clock, [&](control::Message m) {
-//           inbox.Push(std::move(m)); }));
+//       {.scalers = {"unix:///run/neap/scalers.sock"}}, clock,
+//       {.sink = [&](control::Message m) { inbox.Push(std::move(m)); }}));
 //   host->Subscribe(std::move(subscribe));   // control's actions, in their order
 //   host->Poll(std::move(poll));
 //
@@ -145,16 +145,23 @@ class TriggerTypes {
   std::vector<catalog::TriggerType> types_;  // parallel to names_
   bool complete_ = true;
 };
-using TypesChanged = std::function<void(std::shared_ptr<const TriggerTypes>)>;
+
+// Called on the host's thread, one at a time. A sink that waits holds up the host.
+struct HostHandlers {
+  control::Sink sink;  // takes TriggerOpened and TriggerReading
+  // May be empty: the types that endpoints serve have changed.
+  std::function<void(std::shared_ptr<const TriggerTypes>)> types_changed = {};
+  // May be empty. For logs, one call per change: an endpoint connected (OK) or was lost (why), two
+  // endpoints serve one type, a scaler breaks the contract in a new way.
+  std::function<void(std::string_view what, const absl::Status& error)> report = {};
+};
 
 class Host {
  public:
-  // Starts to connect. `sink` and `types_changed` (may be empty) are called on the host's thread,
-  // one at a time; a sink that waits holds up the host. `clock` is borrowed and outlives the host.
-  // Errors: InvalidArgument naming the address, type or file.
+  // Starts to connect. `clock` is borrowed and outlives the host. Errors: InvalidArgument naming
+  // the address, type or file.
   static absl::StatusOr<std::unique_ptr<Host>> Make(HostOptions options, const base::Clock& clock,
-                                                    control::Sink sink,
-                                                    TypesChanged types_changed = {});
+                                                    HostHandlers handlers);
   // Ends all calls and returns when no callback runs any more: at once, unless the sink waits, so
   // let go a waiting sink (Inbox::Close) first. Not from a callback.
   ~Host();
