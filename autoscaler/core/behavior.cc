@@ -41,8 +41,8 @@ Stabilised StabiliseTwoSided(absl::Duration up, absl::Duration down, absl::Time 
   return s;
 }
 
-Limited LimitLegacy(int32_t base, int32_t stabilised, int32_t min, int32_t max) {
-  const int32_t up = ToInt32(std::max(2.0 * static_cast<double>(base), 4.0));
+Limited LimitLegacy(int32_t base, int32_t least, int32_t stabilised, int32_t min, int32_t max) {
+  const int32_t up = std::max(ToInt32(std::max(2.0 * static_cast<double>(base), 4.0)), least);
   const int32_t high = max > up ? up : max;
   if (stabilised < min) return {.replicas = min, .reason = Reason::kTooFewReplicas, .limit = min};
   if (stabilised > high) {
@@ -92,10 +92,11 @@ int32_t PolicyLimit(const ScalingRules& rules, const History& past, absl::Time n
 }  // namespace
 
 Limited LimitByPolicies(const Behavior& behavior, const History& past, absl::Time now,
-                        int32_t current, int32_t stabilised, int32_t min, int32_t max) {
+                        absl::Duration since_base, int32_t current, int32_t stabilised, int32_t min,
+                        int32_t max) {
   if (stabilised > current) {
     const int32_t limit =
-        std::max(PolicyLimit(behavior.scale_up, past, now, current, true), current);
+        std::max(PolicyLimit(behavior.scale_up, past, now - since_base, current, true), current);
     const bool by_rate = limit < max;
     const int32_t allowed = by_rate ? limit : max;
     if (stabilised > allowed) {
@@ -115,6 +116,30 @@ Limited LimitByPolicies(const Behavior& behavior, const History& past, absl::Tim
     }
   }
   return {.replicas = stabilised, .reason = Reason::kDesiredWithinRange, .limit = 0};
+}
+
+namespace {
+
+constexpr absl::Duration kBaseSlack = absl::Milliseconds(500);
+
+absl::Duration BaseInterval(const AutoscalerSpec& spec) {
+  return std::max(spec.period, absl::Seconds(15));
+}
+
+}  // namespace
+
+bool BaseIsDue(const AutoscalerSpec& spec, const Base& last, absl::Time now) {
+  return now - last.at >= BaseInterval(spec) - kBaseSlack;
+}
+
+absl::Time BaseTime(const AutoscalerSpec& spec, const std::optional<Base>& last, absl::Time now) {
+  if (!last) return now;
+  const absl::Time due = last->at + BaseInterval(spec);
+  return now < due + kBaseSlack ? due : now;
+}
+
+absl::Duration SinceBase(const Base& last, absl::Time now) {
+  return std::max(absl::ZeroDuration(), now - last.at + kBaseSlack);
 }
 
 absl::Duration DownWindow(const Behavior& behavior, absl::Duration flag) {

@@ -5,6 +5,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -32,11 +33,25 @@ struct Limited {
   Reason reason = Reason::kDesiredWithinRange;
   int32_t limit = 0;  // what held it, with reasons other than kDesiredWithinRange
 };
-// The legacy limit: at most twice `base` (and at least 4) up, min and max.
-Limited LimitLegacy(int32_t base, int32_t stabilised, int32_t min, int32_t max);
-// Policies of `behavior` over the applied events, min and max.
+// The legacy limit: at most twice `base` (and at least 4) up, min and max. Between two bases
+// `least` is the current count, which others may have put above that: a limit of the way up never
+// lowers it. Upstream has no such floor (2 x 2^30 overflows to a negative limit), so kNoFloor
+// leaves it out.
+inline constexpr int32_t kNoFloor = std::numeric_limits<int32_t>::min();
+Limited LimitLegacy(int32_t base, int32_t least, int32_t stabilised, int32_t min, int32_t max);
+// Policies of `behavior` over the applied events, min and max. The periods of the way up end
+// `since_base` before `now` (and take in what came later).
 Limited LimitByPolicies(const Behavior& behavior, const History& past, absl::Time now,
-                        int32_t current, int32_t stabilised, int32_t min, int32_t max);
+                        absl::Duration since_base, int32_t current, int32_t stabilised, int32_t min,
+                        int32_t max);
+
+// Bases of relative metrics (guards Safe) are max(period, 15 s) apart. Due times wander by
+// milliseconds, so one may come half a second early; its time is then the one that was due, so that
+// early ones do not add up to an extra base.
+bool BaseIsDue(const AutoscalerSpec& spec, const Base& last, absl::Time now);
+absl::Time BaseTime(const AutoscalerSpec& spec, const std::optional<Base>& last, absl::Time now);
+// How long ago `last` was taken, at most half a second too long.
+absl::Duration SinceBase(const Base& last, absl::Time now);
 
 // scaleDown's window, filled from the flag in whole seconds when unset.
 absl::Duration DownWindow(const Behavior& behavior, absl::Duration flag);

@@ -17,11 +17,6 @@
 namespace neap::core {
 namespace {
 
-// Between two bases at least this much less than max(period, 15 s) may pass: due times wander by
-// milliseconds.
-constexpr absl::Duration kBaseSlack = absl::Milliseconds(500);
-constexpr absl::Duration kLeastBaseInterval = absl::Seconds(15);
-
 // Whether the proposal multiplies the current count. `target` is the one in force.
 bool IsRelative(MetricSource source, const MetricTarget& target) {
   switch (source) {
@@ -167,9 +162,7 @@ class Decider {
       return;
     }
     d_.ready_pods = CountReadyPods(seen_.pods);
-    const absl::Duration interval = std::max(spec_.period, kLeastBaseInterval);
-    at_base_ =
-        !past_.base || (seen_.takes_base && seen_.now - past_.base->at >= interval - kBaseSlack);
+    at_base_ = !past_.base || (seen_.takes_base && BaseIsDue(spec_, *past_.base, seen_.now));
     d_.took_base = at_base_;
   }
 
@@ -359,24 +352,35 @@ class Decider {
     Add(Stage::kPropose, p.reason, d_.current, p.replicas, p.ratio, i);
     if (p.pods.missing + p.pods.unready + p.pods.ignored > 0) d_.steps.back().detail = p.pods;
     const MetricInput& input = seen_.metrics[i];
-    if (!at_base_ && d_.current != 0 && IsRelative(input.spec->source, TargetOf(input)))
+    if (d_.current == 0 || !IsRelative(input.spec->source, TargetOf(input))) return;
+    if (!at_base_) {
       result.proposal = FromBase(i, p);
+    } else if (safe_) {
+      d_.ready_pods = std::min(d_.ready_pods, p.pods.ready);
+    }
   }
 
-  // Between two bases a relative metric goes no further, up or down, than its ratio times the pods
-  // of the base, and a reading that moved the count already asks for no more. On the way down it is
-  // the guards that hold such a reading: if the proposal became the current count here, the windows
-  // would remember that as a recommendation and hold up the scale-downs of the next bases too.
+  // Between two bases a relative metric goes no further up than its ratio times the pods that
+  // counted at the base (those that report since would move the count again), no further down than
+  // its ratio times the count of the base, and a reading that moved the count already asks for no
+  // more. On the way down it is the guards that hold such a reading: if the proposal became the
+  // current count here, the windows would remember that as a recommendation and hold up the
+  // scale-downs of the next bases too.
   int32_t FromBase(int i, const Proposal& p) {
     const auto index = static_cast<size_t>(i);
     const uint64_t sequence = seen_.metrics[index].reading->sequence;
     const bool counted =
         index < past_.counted.size() && past_.counted[index] == sequence && sequence != 0;
-    const int32_t by_base =
-        CeilToInt32(p.first_ratio * static_cast<double>(past_.base->ready_pods));
+    const bool up = p.replicas > d_.current;
+    const int32_t pods = up ? past_.base->ready_pods : past_.base->replicas;
+    int32_t by_base = CeilToInt32(p.first_ratio * static_cast<double>(pods));
+    const double count = static_cast<double>(past_.base->replicas);
+    if (up && by_base > count && by_base <= count * (1 + Tolerance().up)) {
+      by_base = past_.base->replicas;  // the base would have been within tolerance, too
+    }
     int32_t allowed = p.replicas;
     Reason reason = Reason::kFromBase;
-    if (p.replicas > d_.current) {
+    if (up) {
       allowed = std::max(d_.current, std::min(p.replicas, by_base));
       if (counted) {
         allowed = d_.current;
@@ -389,7 +393,7 @@ class Decider {
     if (allowed != p.replicas) {
       RatioDetail detail = p.ratio;
       detail.ratio = p.first_ratio;
-      detail.pods = past_.base->ready_pods;
+      detail.pods = pods;
       Add(Stage::kPropose, reason, p.replicas, allowed, detail, i);
     }
     return allowed;
@@ -440,13 +444,28 @@ class Decider {
 
   // ---- stabilise, rate, bounds ----
 
+  // For what a relative metric asks, the window and the policies of the way up stand still between
+  // two bases: a limit that lets go between them would let the next base multiply a count that a
+  // 15 s period had not reached yet.
+  absl::Duration LimitsStandStill() const {
+    if (at_base_ || d_.winner < 0 || d_.current == 0) return absl::ZeroDuration();
+    const MetricInput& input = seen_.metrics[static_cast<size_t>(d_.winner)];
+    if (!IsRelative(input.spec->source, TargetOf(input))) return absl::ZeroDuration();
+    return SinceBase(*past_.base, seen_.now);
+  }
+
+  absl::Duration HeldUp(const Behavior& behavior) const {
+    const absl::Duration window = UpWindow(behavior);
+    return window > absl::ZeroDuration() ? window + LimitsStandStill() : window;
+  }
+
   void Stabilise() {
     const Recommendation seed{.replicas = d_.current, .at = seen_.now};
     std::span<const Recommendation> past = past_.recommendations;
     if (past.empty()) past = {&seed, 1};
     const Stabilised s =
         spec_.behavior
-            ? StabiliseTwoSided(UpWindow(*spec_.behavior),
+            ? StabiliseTwoSided(HeldUp(*spec_.behavior),
                                 DownWindow(*spec_.behavior, options_.downscale_stabilization),
                                 seen_.now, d_.current, d_.recommended, past)
             : StabiliseLegacy(options_.downscale_stabilization, seen_.now, d_.recommended, past);
@@ -459,9 +478,11 @@ class Decider {
     const int32_t min = spec_.MinReplicas();
     const int32_t max = spec_.max_replicas;
     const int32_t factor_of = at_base_ ? d_.current : std::min(d_.current, past_.base->replicas);
-    const Limited limited = spec_.behavior ? LimitByPolicies(*spec_.behavior, past_, seen_.now,
-                                                             d_.current, d_.stabilised, min, max)
-                                           : LimitLegacy(factor_of, d_.stabilised, min, max);
+    const Limited limited =
+        spec_.behavior
+            ? LimitByPolicies(*spec_.behavior, past_, seen_.now, LimitsStandStill(), d_.current,
+                              d_.stabilised, min, max)
+            : LimitLegacy(factor_of, at_base_ ? kNoFloor : d_.current, d_.stabilised, min, max);
     d_.limited = limited.reason;
     d_.desired = limited.replicas;
     const bool by_rate =

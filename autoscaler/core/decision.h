@@ -182,7 +182,7 @@ struct Decision {
   Reason able = Reason::kReadyForNewScale;       // kComputed: condition AbleToScale
   Reason limited = Reason::kDesiredWithinRange;  // kComputed: condition ScalingLimited
   bool took_base = false;  // this decision's count and ready pods are the new base
-  int32_t ready_pods = 0;  // Running and Ready
+  int32_t ready_pods = 0;  // Running and Ready, and counted by each relative metric
   std::vector<MetricResult>
       metrics;  // parallel to Observation.metrics; empty when they were not read
   std::vector<Step> steps;

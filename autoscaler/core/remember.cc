@@ -72,8 +72,9 @@ class Rememberer {
     }
     if (d_.verdict == Verdict::kComputed) Computed();
     if (d_.took_base) {
-      out_.history.base =
-          core::Base{.replicas = d_.current, .ready_pods = d_.ready_pods, .at = seen_.now};
+      out_.history.base = core::Base{.replicas = d_.current,
+                                     .ready_pods = d_.ready_pods,
+                                     .at = BaseTime(spec_, out_.history.base, seen_.now)};
       out_.history.counted.clear();
     } else if (spec_.guards == Guards::kNone) {
       out_.history.base.reset();
@@ -146,6 +147,13 @@ class Rememberer {
     Set("ScalingActive", ConditionStatus::kFalse, std::move(reason), std::move(message), seen_.now);
   }
 
+  // Windows and periods of the way up end at the base (Decide, LimitsStandStill): what they may
+  // still ask for is kept that much longer.
+  absl::Duration BaseAge() const {
+    const std::optional<core::Base>& base = out_.history.base;
+    return base && !d_.took_base ? SinceBase(*base, seen_.now) : absl::ZeroDuration();
+  }
+
   const MetricSpec* Winner() const {
     return d_.winner < 0 ? nullptr : seen_.metrics[static_cast<size_t>(d_.winner)].spec;
   }
@@ -168,7 +176,7 @@ class Rememberer {
                         DownWindow(*spec_.behavior, options_.downscale_stabilization));
     }
     AddRecommendation(out_.history.recommendations, {.replicas = d_.recommended, .at = seen_.now},
-                      seen_.now - window);
+                      seen_.now - window - BaseAge());
   }
 
   void Rescale() {
@@ -220,10 +228,10 @@ class Rememberer {
     if (spec_.behavior) {
       if (d_.desired > d_.current) {
         AddScaleEvent(out_.history.up_events, WrapSubtract32(d_.desired, d_.current), result_.at,
-                      LongestPeriod(spec_.behavior->scale_up));
+                      LongestPeriod(spec_.behavior->scale_up) + BaseAge());
       } else {
         AddScaleEvent(out_.history.down_events, WrapSubtract32(d_.current, d_.desired), result_.at,
-                      LongestPeriod(spec_.behavior->scale_down));
+                      LongestPeriod(spec_.behavior->scale_down) + BaseAge());
       }
     }
     if (!options_.scale_to_zero) {
