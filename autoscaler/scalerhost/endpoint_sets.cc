@@ -1,0 +1,122 @@
+// Endpoint, second part: the set of triggers that a scaler holds for us, and what it says of them.
+#include <algorithm>
+#include <utility>
+
+#include "autoscaler/base/status.h"
+#include "autoscaler/scalerhost/endpoint.h"
+#include "autoscaler/scalerhost/wire.h"
+
+namespace neap::scalerhost {
+
+void Endpoint::Change(std::vector<control::Subscription> put,
+                      const std::vector<std::string>& remove) {
+  std::vector<std::string> removed;
+  for (const std::string& id : remove) {
+    if (triggers_.erase(id) > 0) removed.push_back(id);
+  }
+  std::vector<std::string> changed;
+  for (control::Subscription& subscription : put) {
+    changed.push_back(subscription.id);
+    Trigger& trigger = triggers_[subscription.id];
+    trigger.subscription = std::move(subscription);
+    trigger.opened.trigger_id = trigger.subscription.id;
+    trigger.acknowledged = false;
+    if (state_ == State::kDown) AnnounceUnavailable(trigger);
+  }
+  if (state_ == State::kWatching && (!changed.empty() || !removed.empty())) {
+    SendSet(changed, removed, /*whole=*/false);
+  }
+  Publish();
+}
+
+// Frames of one change share a generation; the last one is marked. At least one is sent, so that an
+// empty set is said, too.
+void Endpoint::SendSet(const std::vector<std::string>& put, const std::vector<std::string>& remove,
+                       bool whole) {
+  ++generation_;
+  pb::WatchRequest frame;
+  size_t bytes = 0;
+  const auto flush = [&](bool complete) {
+    pb::TriggerSet& set = *frame.mutable_set();
+    set.set_generation(generation_);
+    set.set_reset(whole);
+    set.set_complete(complete);
+    stream_->Write(std::move(frame));
+    frame = {};
+    bytes = 0;
+  };
+  const auto make_room = [&](size_t size) {
+    if (bytes > 0 && bytes + size > kFrameBudget) flush(/*complete=*/false);
+    bytes += size;
+  };
+  for (const std::string& id : remove) {
+    make_room(id.size() + kFieldOverhead);
+    frame.mutable_set()->add_remove(id);
+  }
+  for (const std::string& id : put) {
+    Trigger& trigger = triggers_.at(id);
+    trigger.generation = generation_;
+    trigger.acknowledged = false;
+    pb::Trigger wire = ToWire(trigger.subscription);
+    make_room(wire.ByteSizeLong() + kFieldOverhead);
+    *frame.mutable_set()->add_put() = std::move(wire);
+  }
+  flush(/*complete=*/true);
+  sent_sets_.push_back(
+      {.generation = generation_, .sent_at = context_.clock.Elapsed(), .ids = put});
+}
+
+void Endpoint::OnSetStatus(const pb::SetStatus& status) {
+  if (status.generation() > generation_) {
+    Count(Violation::kBadGeneration);
+    return;
+  }
+  for (const pb::TriggerStatus& one : status.triggers()) {
+    const auto found = triggers_.find(one.trigger_id());
+    if (found == triggers_.end()) {
+      // Of an older set it may be one that was removed since.
+      if (status.generation() == generation_) Count(Violation::kUnknownId);
+    } else if (found->second.generation <= status.generation()) {
+      Acknowledge(found->second, one);
+    }
+  }
+  acknowledged_generation_ = std::max(acknowledged_generation_, status.generation());
+}
+
+void Endpoint::Acknowledge(Trigger& trigger, const pb::TriggerStatus& status) {
+  trigger.acknowledged = true;
+  Announce(trigger, CheckStatus(status, trigger.subscription.type, now_.counters.violations));
+}
+
+// A status may come in several frames, so what is missing is known only after a time.
+void Endpoint::RefuseUnacknowledged(const SentSet& set) {
+  for (const std::string& id : set.ids) {
+    const auto found = triggers_.find(id);
+    if (found == triggers_.end() || found->second.acknowledged) continue;
+    if (found->second.generation != set.generation) continue;  // put again since
+    Count(Violation::kMissingAnswer);
+    Announce(found->second,
+             {.trigger_id = id,
+              .metrics = {},
+              .error = core::ReadingError{
+                  .kind = core::ErrorKind::kBadAnswer,
+                  .message = fmt::format(
+                      "bad answer of the scaler: {} says nothing of this trigger", address_)}});
+  }
+}
+
+void Endpoint::AnnounceUnavailable(Trigger& trigger) {
+  // Of a trigger that was open, what it measures is still known.
+  if (trigger.announced) return;
+  Announce(trigger, {.trigger_id = trigger.subscription.id, .metrics = {}, .error = down_error_});
+}
+
+void Endpoint::Announce(Trigger& trigger, control::TriggerOpened opened) {
+  const bool same = trigger.announced && trigger.opened.metrics == opened.metrics &&
+                    trigger.opened.error == opened.error;
+  trigger.opened = opened;
+  trigger.announced = true;
+  if (!same) context_.sink(std::move(opened));
+}
+
+}  // namespace neap::scalerhost
