@@ -60,7 +60,8 @@ constexpr MetricInfo kMetrics[] = {
      "Pushed readings that a later one replaced before the controller took them.", ""},
 
     // ---- the world around
-    {"neap_api_errors_total", kCounter, "what", "Failed requests to the API server.", ""},
+    {"neap_api_errors_total", kCounter, "code",
+     "Requests to the API server that failed: by HTTP status, or what went wrong on the way.", ""},
     {"neap_object_problems", kGauge, "source,severity",
      "Problems of objects as they stand now; severity is error or warning.", ""},
     {"neap_scaler_up", kGauge, "endpoint", "1 while the scaler is connected.", ""},

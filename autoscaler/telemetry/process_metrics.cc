@@ -342,8 +342,8 @@ void ProcessMetrics::OnStep(absl::Duration took, size_t messages,
                 .waiting_writes = controller.waiting_writes()};
 }
 
-void ProcessMetrics::OnApiError(std::string_view what) {
-  impl_->api_errors.Add({{"what", std::string(what)}}).Increment();
+void ProcessMetrics::OnApiError(std::string_view code) {
+  impl_->api_errors.Add({{"code", std::string(code)}}).Increment();
 }
 
 void ProcessMetrics::AddSource(std::string_view name, std::function<std::vector<Sample>()> read) {

@@ -31,7 +31,7 @@ class ProcessMetrics {
   // One pass of the controller, and how it stands now. Called on the controller's thread, so that a
   // scrape need not touch the controller.
   void OnStep(absl::Duration took, size_t messages, const control::Controller& controller);
-  void OnApiError(std::string_view what);  // short: "watch of pods", "status"
+  void OnApiError(std::string_view code);  // "503", "deadline_exceeded"
 
   // A value that another part keeps: read at each scrape, from the scraping thread. `read` gives
   // one sample per set of label values, in the order in which metric_list names the labels. Before

@@ -62,6 +62,8 @@ Server::Server(ServerHandlers handlers) : impl_(std::make_unique<Impl>()) {
   // A thread serves one connection. More than there may be scrapes, so that slow ones don't starve
   // the health checks.
   impl_->http.new_task_queue = [] { return new httplib::ThreadPool(Scrapes::kMaxOpen + 8); };
+  // Stop waits for idle connections as long as this.
+  impl_->http.set_keep_alive_timeout(1);
   // Not the library's SO_REUSEPORT: a second neapd on the same port is to be told so.
   impl_->http.set_socket_options([](socket_t socket) {
     const int yes = 1;
