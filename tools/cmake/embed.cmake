@@ -1,7 +1,10 @@
-# Writes OUT: a C++ file that defines `const char neap_manifest_<ID>[]`, the text of IN. Run by cmake -P.
+# Writes OUT: a C++ file that defines `const char SYMBOL[]` (default neap_manifest_<ID>), the text of IN. Run by cmake -P.
+if(NOT SYMBOL)
+  set(SYMBOL neap_manifest_${ID})
+endif()
 file(READ ${IN} text)
 string(FIND "${text}" ")NEAP\"" clash)
 if(NOT clash EQUAL -1)
   message(FATAL_ERROR "${IN}: contains the raw string's end mark")
 endif()
-file(WRITE ${OUT} "extern const char neap_manifest_${ID}[];\nconst char neap_manifest_${ID}[] = R\"NEAP(${text})NEAP\";\n")
+file(WRITE ${OUT} "extern const char ${SYMBOL}[];\nconst char ${SYMBOL}[] = R\"NEAP(${text})NEAP\";\n")

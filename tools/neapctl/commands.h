@@ -32,4 +32,47 @@ struct ConformanceOptions {
 // Recorded inputs and outputs of the real HPA and of KEDA's trigger parsing against ours.
 int Conformance(const ConformanceOptions& options);
 
+// How to reach a scaler; the files are PEM.
+struct ScalerAddress {
+  std::string address;
+  bool tls = false;  // also when a file is named
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  std::string server_name;
+};
+struct ScalerDescribeOptions {
+  ScalerAddress scaler;
+  Format format = Format::kTable;
+};
+// What a running scaler says of itself: its trigger types and their parameters.
+int ScalerDescribe(const ScalerDescribeOptions& options);
+
+struct ScalerReadOptions {
+  ScalerAddress scaler;
+  std::vector<std::string> files;     // the triggers of the Autoscalers in them, or:
+  std::string type;                   // one trigger
+  std::vector<std::string> metadata;  // "key=value"
+  std::vector<std::string> auth;      // "key=value" or "key=@FILE"
+  std::vector<std::string> env;       // "NAME=value" or "NAME=@FILE"
+  std::string metric_type;            // "", Value or AverageValue
+  std::string ns = "default";
+  double timeout_seconds = 10;
+  Format format = Format::kTable;
+};
+// Reads triggers once and prints values and errors.
+int ScalerRead(const ScalerReadOptions& options);
+
+struct PlaygroundOptions {
+  std::string world;
+  std::vector<std::string> objects;
+  int port = 0;
+  std::string kubeconfig;
+  std::string token;
+  bool tls = false;
+  std::string duration;  // "90s"; "" = until it is stopped
+};
+// A virtual cluster behind a Kubernetes-shaped server on loopback, until SIGTERM or SIGINT.
+int Playground(const PlaygroundOptions& options);
+
 }  // namespace neap::ctl

@@ -31,10 +31,25 @@ CLI::App* Add(CLI::App& app, const std::string& name, const std::string& what,
   return command;
 }
 
+void AddAddress(CLI::App& command, ScalerAddress& scaler) {
+  command.add_option("address", scaler.address, "unix:///path of a socket, or host:port")
+      ->required()
+      ->type_name("ADDRESS");
+  command.add_flag("--tls", scaler.tls, "Speak TLS and trust the system's authorities");
+  command.add_option("--ca-file", scaler.ca_file, "Speak TLS and trust these authorities")
+      ->type_name("FILE");
+  command.add_option("--cert-file", scaler.cert_file, "Our certificate; with --key-file")
+      ->type_name("FILE");
+  command.add_option("--key-file", scaler.key_file, "Its private key")->type_name("FILE");
+  command.add_option("--server-name", scaler.server_name, "The name that its certificate is for")
+      ->type_name("NAME");
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("neapctl: check, try and explain what Neap does", "neapctl");
   app.require_subcommand(1);
   app.footer(kExitCodes);
+  app.set_version_flag("--version", "neapctl " NEAP_VERSION);
   int code = kOk;
 
   ValidateOptions validate;
@@ -58,6 +73,68 @@ int Main(int argc, char** argv) {
       ->required()
       ->type_name("FILE");
   command->callback([&] { code = Explain(explain); });
+
+  ConformanceOptions conformance;
+  command = Add(app, "conformance",
+                "Compare recorded inputs and outputs of the real HPA controller, and of KEDA's "
+                "trigger parsing, with Neap's",
+                "  neapctl conformance tests/conformance/*.jsonl.gz\n"
+                "  neapctl conformance --scalers unix:///run/neap/scalers.sock "
+                "tests/conformance/keda/parse.jsonl.gz\n",
+                &conformance.format);
+  command->add_option("files", conformance.files, "JSON lines, plain or gzipped")
+      ->required()
+      ->type_name("FILE");
+  command
+      ->add_option("--scalers", conformance.scalers,
+                   "Where to ask about triggers; without it the neap-scalers beside neapctl is "
+                   "started and stopped again")
+      ->type_name("ADDRESS");
+  command->callback([&] { code = Conformance(conformance); });
+
+  CLI::App* scaler = app.add_subcommand("scaler", "Ask a running scaler");
+  scaler->require_subcommand(1);
+  ScalerDescribeOptions describe;
+  command = Add(*scaler, "describe", "Print a scaler's trigger types and their parameters",
+                "  neapctl scaler describe unix:///run/neap/scalers.sock\n"
+                "  neapctl scaler describe --ca-file ca.pem queue-scaler.shop:9090 -o yaml\n",
+                &describe.format);
+  AddAddress(*command, describe.scaler);
+  command->callback([&] { code = ScalerDescribe(describe); });
+
+  ScalerReadOptions read;
+  command = Add(*scaler, "read", "Read triggers once and print what comes back",
+                "  neapctl scaler read unix:///run/neap/scalers.sock --type redis \\\n"
+                "      -m address=redis:6379 -m listName=jobs --auth password=@password.txt\n"
+                "  neapctl scaler read unix:///run/neap/scalers.sock -f worker.yaml\n",
+                &read.format);
+  AddAddress(*command, read.scaler);
+  CLI::Option* file =
+      command
+          ->add_option("-f,--file", read.files, "Files with Autoscaler objects: all their triggers")
+          ->type_name("FILE");
+  command->add_option("--type", read.type, "Type of one trigger")
+      ->type_name("TYPE")
+      ->excludes(file);
+  command->add_option("-m,--metadata", read.metadata, "A parameter of the trigger's metadata")
+      ->type_name("KEY=VALUE");
+  command
+      ->add_option("--auth", read.auth,
+                   "A parameter that authenticationRef would give; only over a Unix socket or TLS")
+      ->type_name("KEY=VALUE|KEY=@FILE");
+  command
+      ->add_option("--env", read.env,
+                   "A variable that <parameter>FromEnv in the metadata names; as --auth")
+      ->type_name("NAME=VALUE|NAME=@FILE");
+  command->add_option("--metric-type", read.metric_type, "Value or AverageValue")
+      ->check(CLI::IsMember({"Value", "AverageValue"}).description(""))
+      ->type_name("TYPE");
+  command->add_option("-n,--namespace", read.ns, "Namespace of the object that has the trigger")
+      ->type_name("NAME");
+  command->add_option("--timeout", read.timeout_seconds, "Of the whole call, in seconds")
+      ->check(CLI::Range(0.001, 3600.0).description(""))
+      ->type_name("SECONDS");
+  command->callback([&] { code = ScalerRead(read); });
 
   try {
     app.parse(argc, argv);
