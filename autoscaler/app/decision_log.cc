@@ -1,0 +1,153 @@
+#include "autoscaler/app/decision_log.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "autoscaler/core/messages.h"
+
+namespace neap::app {
+namespace {
+
+std::string_view ResultWords(core::ApplyResult::Kind kind) {
+  switch (kind) {
+    case core::ApplyResult::Kind::kConflict:
+      return "somebody else changed it, observing again";
+    case core::ApplyResult::Kind::kGone:
+      return "it is gone";
+    case core::ApplyResult::Kind::kRejected:
+      return "refused";
+    case core::ApplyResult::Kind::kUnknown:
+      return "no answer, observing what became of it";
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
+std::string ReasonsOf(const core::Decision& decision) {
+  std::string out;
+  const auto add = [&](core::Reason reason) {
+    if (!out.empty()) out += ", ";
+    out += core::ReasonName(reason);
+  };
+  switch (decision.verdict) {
+    case core::Verdict::kHold:
+    case core::Verdict::kNoScale:
+    case core::Verdict::kDisabled:
+    case core::Verdict::kOutOfBounds:
+    case core::Verdict::kFailed:
+      add(decision.failure);
+      break;
+    case core::Verdict::kComputed:
+      if (decision.some_invalid) out = "SomeMetricsInvalid";
+      if (decision.able != core::Reason::kReadyForNewScale) add(decision.able);
+      if (decision.limited != core::Reason::kDesiredWithinRange) add(decision.limited);
+      break;
+  }
+  for (const core::Step& step : decision.steps) {
+    if (step.stage == core::Stage::kGuards) add(step.reason);
+  }
+  if (out.empty()) add(core::Reason::kDesiredWithinRange);
+  return out;
+}
+
+void DecisionLog::OnDecision(const control::DecisionRecord& record, absl::Time now) {
+  const core::Decision& decision = *record.decision;
+  Last& last = last_[record.uid];
+  if (decision.rescale) {
+    const core::MetricSpec* winner =
+        decision.winner >= 0 && static_cast<size_t>(decision.winner) < record.seen->metrics.size()
+            ? record.seen->metrics[decision.winner].spec
+            : nullptr;
+    last.decision_id = record.decision_id;
+    last.change =
+        fmt::format("{}: {} {} {} -> {}", record.spec->key.Text(), record.spec->target.kind,
+                    record.spec->target.name, decision.current, decision.desired);
+    last.why = core::RescaleReasonText(decision, winner);
+  }
+  std::string reasons = ReasonsOf(decision);
+  if (reasons == last.reason || now - last.reason_at < kReasonInterval) return;
+  std::string line = fmt::format("{}: ", record.spec->key.Text());
+  if (decision.verdict == core::Verdict::kNoScale) {
+    line += fmt::format("not decided: {}", reasons);
+  } else {
+    line += fmt::format("{} replicas: {}", decision.desired, reasons);
+  }
+  if (decision.verdict == core::Verdict::kComputed && decision.recommended != decision.desired) {
+    line += fmt::format(" (the metrics ask for {})", decision.recommended);
+  }
+  Say(Severity::kInfo, line, now);
+  last.reason = std::move(reasons);
+  last.reason_at = now;
+}
+
+void DecisionLog::OnOutcome(const control::OutcomeRecord& record, absl::Time now) {
+  using Kind = core::ApplyResult::Kind;
+  Last* last = last_.Find(record.uid);
+  if (last == nullptr || last->decision_id != record.decision_id || last->change.empty()) return;
+  switch (record.result.kind) {
+    case Kind::kNotTried:
+      break;
+    case Kind::kApplied:
+      Say(Severity::kInfo, fmt::format("{}: {}", last->change, last->why), now);
+      last->withheld.clear();
+      break;
+    case Kind::kWithheld:  // decided anew each period: said once
+      if (last->withheld != last->change) {
+        Say(Severity::kInfo, fmt::format("{} withheld (dry run): {}", last->change, last->why),
+            now);
+        last->withheld = last->change;
+      }
+      break;
+    case Kind::kConflict:
+    case Kind::kGone:
+    case Kind::kRejected:
+    case Kind::kUnknown: {
+      const std::string text =
+          events_.Allow(record.uid + "/write",
+                        fmt::format("{} not applied: {}: {}", last->change,
+                                    ResultWords(record.result.kind), record.result.error),
+                        now);
+      if (!text.empty()) Say(Severity::kWarning, text, now);
+      break;
+    }
+  }
+  last->change.clear();
+}
+
+void DecisionLog::OnEvent(const control::EmitEvent& event, absl::Time now) {
+  // Changes and failed writes are the outcomes' lines.
+  if (event.event.type != core::EventType::kWarning || event.event.reason == "FailedRescale")
+    return;
+  const std::string text = events_.Allow(
+      event.uid + "/" + event.event.reason,
+      fmt::format("{}: {}: {}", event.key.Text(), event.event.reason, event.event.message), now);
+  if (!text.empty()) Say(Severity::kWarning, text, now);
+}
+
+void DecisionLog::Sweep(size_t targets) {
+  // What is forgotten is said once more.
+  if (last_.size() > 2 * targets + 1000) last_.Clear();
+}
+
+void DecisionLog::Say(Severity severity, std::string_view line, absl::Time now) {
+  if (filled_at_ != absl::InfinitePast()) {
+    tokens_ = std::min(kBurst, tokens_ + absl::ToDoubleSeconds(now - filled_at_) * kPerSecond);
+  }
+  filled_at_ = now;
+  if (tokens_ < 1) {
+    ++left_out_;
+    return;
+  }
+  tokens_ -= 1;
+  if (left_out_ > 0) {
+    write_(Severity::kInfo,
+           fmt::format("{} lines about decisions were left out, to keep the log small", left_out_));
+    left_out_ = 0;
+  }
+  write_(severity, line);
+}
+
+}  // namespace neap::app

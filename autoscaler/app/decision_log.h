@@ -1,0 +1,63 @@
+// DecisionLog: what neapd decided, as log lines for an operator: one per change of a scale and one
+// per new reason, never one per tick. Errors are the warning events' texts. A flood (the first
+// decisions of 10,000 objects) is cut to a rate, and what was left out is counted in a line of its
+// own. On the controller's thread alone. Owned by Neapd.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "autoscaler/base/lookup.h"
+#include "autoscaler/control/messages.h"
+#include "autoscaler/telemetry/logging.h"
+
+namespace neap::app {
+
+class DecisionLog {
+ public:
+  enum class Severity : uint8_t { kInfo, kWarning };
+  using Write = std::function<void(Severity, std::string_view line)>;
+
+  explicit DecisionLog(Write write) : write_(std::move(write)) {}
+
+  // `record`'s pointers are read in the call.
+  void OnDecision(const control::DecisionRecord& record, absl::Time now);
+  void OnOutcome(const control::OutcomeRecord& record, absl::Time now);
+  void OnEvent(const control::EmitEvent& event, absl::Time now);
+  // Forgets objects, when most of those remembered are gone; `targets` is how many there are.
+  void Sweep(size_t targets);
+
+ private:
+  // What the log said last of an object, and the change that is being written.
+  struct Last {
+    std::string reason;
+    absl::Time reason_at = absl::InfinitePast();
+    uint64_t decision_id = 0;  // whose change this is: "shop/checkout: Deployment checkout 3 -> 5"
+    std::string change;
+    std::string why;
+    std::string withheld;  // the last change that was withheld
+  };
+  void Say(Severity severity, std::string_view line, absl::Time now);
+
+  const Write write_;
+  base::StringLookup<Last> last_;  // by uid
+  telemetry::Throttle events_{absl::Minutes(5)};
+  double tokens_ = kBurst;
+  absl::Time filled_at_ = absl::InfinitePast();
+  uint64_t left_out_ = 0;
+
+  // A reason that comes and goes is logged this often per object.
+  static constexpr absl::Duration kReasonInterval = absl::Seconds(10);
+  static constexpr double kBurst = 200;     // lines at once
+  static constexpr double kPerSecond = 20;  // lines for long
+};
+
+// Why a decision ends where it does, in the reasons' own names: "DesiredWithinRange",
+// "ScaleDownStabilized, TooFewReplicas", "InvalidMetrics".
+std::string ReasonsOf(const core::Decision& decision);
+
+}  // namespace neap::app

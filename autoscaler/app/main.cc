@@ -1,0 +1,90 @@
+// neapd: flags, then the daemon, then signals.
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "autoscaler/app/check_config.h"
+#include "autoscaler/app/neapd.h"
+#include "autoscaler/app/options.h"
+#include "autoscaler/base/status.h"
+#include "autoscaler/telemetry/logging.h"
+
+namespace {
+
+using neap::app::Parsed;
+
+constexpr int kOk = 0;
+constexpr int kCouldNotRun = 1;
+constexpr int kBadConfiguration = 2;
+
+int Check(const neap::app::Options& options) {
+  const neap::app::ConfigReport report = neap::app::CheckConfig(options);
+  for (const std::string& line : report.errors) fmt::print(stderr, "error: {}\n", line);
+  for (const std::string& line : report.warnings) fmt::print(stderr, "warning: {}\n", line);
+  for (const std::string& line : report.notes) fmt::print("{}\n", line);
+  if (!report.errors.empty()) return kBadConfiguration;
+  fmt::print("the configuration is valid\n");
+  return kOk;
+}
+
+// Configuration is at fault with these, everything else is the world's.
+bool IsConfiguration(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) || absl::IsNotFound(status);
+}
+
+int Run(const neap::app::Options& options) {
+  // Before any thread is made, so that all inherit it and sigwait below is the only receiver.
+  sigset_t ends;
+  sigemptyset(&ends);
+  sigaddset(&ends, SIGTERM);
+  sigaddset(&ends, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  neap::telemetry::StartLogging("neapd", options.verbosity);
+  auto daemon = neap::app::Neapd::Start(options);
+  if (!daemon.ok()) {
+    fmt::print(stderr, "neapd: {}\n", neap::base::Message(daemon.status()));
+    return IsConfiguration(daemon.status()) ? kBadConfiguration : kCouldNotRun;
+  }
+  int signal = 0;
+  sigwait(&ends, &signal);
+  neap::telemetry::LogInfo(fmt::format("{}: stopping", strsignal(signal)));
+  // A second signal, or a stop that takes too long, ends the process at once.
+  pthread_sigmask(SIG_UNBLOCK, &ends, nullptr);
+  ::signal(SIGTERM, SIG_DFL);
+  ::signal(SIGINT, SIG_DFL);
+  ::signal(SIGALRM, [](int) {
+    static constexpr char kText[] = "neapd: the clean stop took too long\n";
+    [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kText, sizeof(kText) - 1);
+    _exit(kCouldNotRun);
+  });
+  alarm(static_cast<unsigned>(absl::ToInt64Seconds(options.shutdown_timeout)));
+  (*daemon)->Stop();
+  daemon->reset();
+  neap::telemetry::LogInfo("stopped");
+  return kOk;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const absl::StatusOr<Parsed> parsed = neap::app::ParseOptions(argc, argv);
+  if (!parsed.ok()) {
+    fmt::print(stderr, "neapd: {}\nTry neapd --help.\n", neap::base::Message(parsed.status()));
+    return kBadConfiguration;
+  }
+  switch (parsed->what) {
+    case Parsed::Do::kExit:
+      fmt::print("{}", parsed->output);
+      return parsed->exit_code;
+    case Parsed::Do::kCheckConfig:
+      return Check(parsed->options);
+    case Parsed::Do::kRun:
+      return Run(parsed->options);
+  }
+  return kCouldNotRun;
+}

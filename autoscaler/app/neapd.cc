@@ -1,0 +1,388 @@
+#include "autoscaler/app/neapd.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cctype>
+#include <cstdlib>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "autoscaler/app/check_config.h"
+#include "autoscaler/app/control_loop.h"
+#include "autoscaler/app/decision_log.h"
+#include "autoscaler/app/dir_source.h"
+#include "autoscaler/app/inbox.h"
+#include "autoscaler/app/object_table.h"
+#include "autoscaler/app/report_log.h"
+#include "autoscaler/app/version.h"
+#include "autoscaler/base/clock.h"
+#include "autoscaler/base/status.h"
+#include "autoscaler/http/client.h"
+#include "autoscaler/kube/api/client.h"
+#include "autoscaler/kube/api/config.h"
+#include "autoscaler/kube/api/discovery.h"
+#include "autoscaler/kube/context.h"
+#include "autoscaler/kube/event_writer.h"
+#include "autoscaler/kube/objects/status_json.h"
+#include "autoscaler/kube/pod_views.h"
+#include "autoscaler/kube/scale_views.h"
+#include "autoscaler/kube/scale_writer.h"
+#include "autoscaler/kube/status_writer.h"
+#include "autoscaler/kube/withheld_scale_writer.h"
+#include "autoscaler/scalerhost/host.h"
+#include "autoscaler/telemetry/logging.h"
+#include "autoscaler/telemetry/process_metrics.h"
+#include "autoscaler/telemetry/server.h"
+
+namespace neap::app {
+namespace {
+
+using Sample = telemetry::ProcessMetrics::Sample;
+
+// A controller that has not stepped for so long hangs: /healthz fails, and Kubernetes restarts us.
+constexpr absl::Duration kStuckAfter = absl::Seconds(30);
+
+control::ControllerOptions ControllerOptionsOf(const Options& options) {
+  control::ControllerOptions out;
+  out.hpa = options.hpa;
+  out.writes_per_second = options.write_qps;
+  out.write_burst = std::max(1, static_cast<int>(options.write_qps));
+  return out;
+}
+
+scalerhost::HostOptions HostOptionsOf(const Options& options) {
+  scalerhost::HostOptions out;
+  out.scalers = options.scalers;
+  out.trigger_endpoints = options.trigger_endpoints;
+  const bool tls = options.scaler_tls || !options.scaler_tls_ca_file.empty() ||
+                   !options.scaler_tls_cert_file.empty();
+  if (!tls) return out;
+  const auto add = [&](const std::string& address) {
+    if (scalerhost::IsUnixAddress(address)) return;
+    out.tls[address] = {.ca_file = options.scaler_tls_ca_file,
+                        .cert_file = options.scaler_tls_cert_file,
+                        .key_file = options.scaler_tls_key_file,
+                        .server_name = {}};
+  };
+  for (const std::string& address : options.scalers) add(address);
+  for (const auto& [type, address] : options.trigger_endpoints) add(address);
+  return out;
+}
+
+// Who we are in events: the pod's name.
+std::string InstanceName() {
+  if (const char* pod = std::getenv("POD_NAME")) return pod;
+  char host[256] = {};
+  return gethostname(host, sizeof(host) - 1) == 0 ? host : "neapd";
+}
+
+// A failed request's label: "409", or "deadline_exceeded" when there was no answer.
+std::string ErrorCode(const absl::Status& status) {
+  if (const auto error = kube::api::ApiErrorOf(status)) return std::to_string(error->code);
+  std::string code = absl::StatusCodeToString(status.code());
+  for (char& c : code) c = static_cast<char>(std::tolower(c));
+  return code;
+}
+
+// Jitter of watches; on the http::Client's thread alone.
+std::function<double()> Jitter() {
+  return [engine = std::mt19937_64(std::random_device{}())]() mutable {
+    return std::uniform_real_distribution<double>(0, 1)(engine);
+  };
+}
+
+}  // namespace
+
+// Parts in the order in which they are made; each borrows from those above it.
+class Neapd::Impl {
+ public:
+  explicit Impl(const Options& options)
+      : options_(options), objects_(options.dry_run), metrics_(kVersion) {}
+  ~Impl() { Stop(); }
+
+  absl::Status Start();
+  void Stop();
+  int port() const { return port_; }
+
+ private:
+  void MakeKube(kube::api::ClusterConfig config);
+  absl::Status MakeHost();
+  void MakeLoop();
+  absl::Status MakeServer();
+  void AddMetricSources();
+  Routes MakeRoutes();
+
+  control::Sink Sink() {
+    return [this](control::Message message) { inbox_.Push(std::move(message)); };
+  }
+  std::string Unhealthy() const;
+  std::string Unready() const;
+
+  const Options options_;
+  const base::Clock clock_;
+  Inbox inbox_;
+  ObjectTable objects_;
+  telemetry::ProcessMetrics metrics_;
+  ReportLog reports_{clock_};
+  DecisionLog decisions_{[](DecisionLog::Severity severity, std::string_view line) {
+    severity == DecisionLog::Severity::kInfo ? telemetry::LogInfo(line)
+                                             : telemetry::LogWarning(line);
+  }};
+
+  std::unique_ptr<http::Client> http_;
+  std::unique_ptr<kube::api::Client> api_;
+  std::unique_ptr<kube::api::Discovery> discovery_;
+  kube::Context context_;
+
+  std::unique_ptr<kube::WithheldScaleWriter> withheld_;
+  std::unique_ptr<kube::ScaleWriter> writer_;          // null with --dry-run
+  std::unique_ptr<kube::StatusWriter> status_writer_;  // null when status is not written
+  std::unique_ptr<kube::EventWriter> event_writer_;    // null when events are not written
+  std::unique_ptr<kube::ScaleViews> scales_;
+  std::unique_ptr<kube::PodViews> pods_;
+  std::unique_ptr<scalerhost::Host> host_;
+  std::unique_ptr<ControlLoop> loop_;
+  std::unique_ptr<DirSource> directory_;  // null without a dir: source
+  std::unique_ptr<telemetry::Server> server_;
+  int port_ = 0;
+  std::atomic<bool> stopping_ = false;
+};
+
+absl::Status Neapd::Impl::Start() {
+  NEAP_ASSIGN_OR_RETURN(auto config, kube::api::FindConfig(options_.kubeconfig));
+  telemetry::LogInfo(fmt::format("neapd {}: API server {} ({}){}", kVersion, config.server,
+                                 config.origin, options_.dry_run ? ", dry run" : ""));
+  MakeKube(std::move(config));
+  NEAP_RETURN_IF_ERROR(MakeHost());
+  MakeLoop();
+  NEAP_RETURN_IF_ERROR(MakeServer());
+  loop_->Start();
+  if (directory_ != nullptr) directory_->Start();
+  return absl::OkStatus();
+}
+
+void Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
+  http_ = std::make_unique<http::Client>(
+      http::ClientOptions{.user_agent = fmt::format("neapd/{}", kVersion)});
+  api_ = std::make_unique<kube::api::Client>(*http_, std::move(config));
+  discovery_ = std::make_unique<kube::api::Discovery>(*api_);
+  context_.client = api_.get();
+  context_.discovery = discovery_.get();
+  context_.sink = Sink();
+  context_.report = [this](std::string_view what, const absl::Status& error) {
+    metrics_.OnApiError(ErrorCode(error));
+    reports_.Report(what, error);
+  };
+  context_.watch.jitter = Jitter();
+  context_.namespaces = options_.namespaces;
+
+  withheld_ = std::make_unique<kube::WithheldScaleWriter>(Sink());
+  // The first of two walls: in a dry run there is nothing that could write. (The second is the
+  // account's rights.)
+  if (!options_.dry_run) writer_ = std::make_unique<kube::ApiScaleWriter>(context_);
+  if (options_.write_status) {
+    status_writer_ =
+        std::make_unique<kube::StatusWriter>(context_, [this](const control::WriteStatus& write) {
+          const auto own = objects_.OwnConditions(write.uid, clock_.Now());
+          return kube::objects::EncodeStatus(
+              {.status = write.status, .own_conditions = own, .explanation = write.explanation});
+        });
+  }
+  if (options_.write_events) {
+    event_writer_ = std::make_unique<kube::EventWriter>(
+        context_, kube::EventWriterOptions{.instance = InstanceName()});
+  }
+  scales_ = std::make_unique<kube::ScaleViews>(context_);
+  pods_ = std::make_unique<kube::PodViews>(context_);
+}
+
+absl::Status Neapd::Impl::MakeHost() {
+  scalerhost::HostHandlers handlers;
+  handlers.sink = Sink();
+  handlers.report = [this](std::string_view what, const absl::Status& error) {
+    reports_.Report(what, error);
+  };
+  NEAP_ASSIGN_OR_RETURN(
+      host_, scalerhost::Host::Make(HostOptionsOf(options_), clock_, std::move(handlers)));
+  return absl::OkStatus();
+}
+
+Routes Neapd::Impl::MakeRoutes() {
+  Routes routes;
+  routes.subscribe = [this](control::Subscribe change) { host_->Subscribe(std::move(change)); };
+  routes.poll = [this](control::Poll poll) { host_->Poll(std::move(poll)); };
+  routes.watch = [this](const control::Watch& watch) {
+    scales_->SetTargets(watch.targets);
+    pods_->SetNamespaces(watch.pod_namespaces);
+  };
+  routes.patch = [this](const control::PatchScale& patch) {
+    if (writer_ == nullptr || objects_.Withheld(patch.uid)) {
+      withheld_->Write(patch);
+    } else {
+      writer_->Write(patch);
+    }
+  };
+  // An object from a file has no place for a status or events in the cluster: what they say is in
+  // the log and the metrics.
+  routes.status = [this](const control::WriteStatus& write) {
+    if (status_writer_ != nullptr && objects_.InApi(write.uid)) status_writer_->Write(write);
+  };
+  routes.event = [this](const control::EmitEvent& event) {
+    decisions_.OnEvent(event, clock_.Now());
+    if (event_writer_ != nullptr && objects_.InApi(event.uid)) event_writer_->Write(event);
+  };
+  routes.decision = [this](const control::DecisionRecord& record) {
+    decisions_.OnDecision(record, clock_.Now());
+  };
+  routes.outcome = [this](const control::OutcomeRecord& record) {
+    decisions_.OnOutcome(record, clock_.Now());
+  };
+  routes.after_step = [this](const control::Controller& controller) {
+    decisions_.Sweep(controller.targets());
+  };
+  return routes;
+}
+
+void Neapd::Impl::MakeLoop() {
+  loop_ = std::make_unique<ControlLoop>(
+      ControllerOptionsOf(options_), inbox_, clock_, MakeRoutes(), metrics_,
+      [this](std::string_view uid) { return objects_.Withheld(uid); });
+  for (const std::string& source : options_.sources) {
+    if (source.starts_with("dir:")) {
+      directory_ = std::make_unique<DirSource>(DirectoryOptionsOf(source, options_), clock_,
+                                               objects_, Sink());
+    }
+  }
+}
+
+absl::Status Neapd::Impl::MakeServer() {
+  AddMetricSources();
+  telemetry::ServerHandlers handlers;
+  handlers.process_metrics = [this] { return metrics_.Text(); };
+  handlers.object_metrics = [this] { return loop_->OpenScrape(); };
+  handlers.unhealthy = [this] { return Unhealthy(); };
+  handlers.unready = [this] { return Unready(); };
+  server_ = std::make_unique<telemetry::Server>(std::move(handlers));
+  NEAP_ASSIGN_OR_RETURN(port_, server_->Start(options_.listen_address));
+  telemetry::LogInfo(fmt::format("/metrics, /healthz and /readyz at port {} ({})", port_,
+                                 options_.listen_address));
+  return absl::OkStatus();
+}
+
+// One sample per scaler endpoint.
+std::vector<Sample> PerEndpoint(const scalerhost::Host& host,
+                                double (*read)(const scalerhost::EndpointHealth&)) {
+  std::vector<Sample> out;
+  for (const scalerhost::EndpointHealth& endpoint : host.health()) {
+    out.push_back({.label_values = {endpoint.address}, .value = read(endpoint)});
+  }
+  return out;
+}
+
+void Neapd::Impl::AddMetricSources() {
+  using Health = scalerhost::EndpointHealth;
+  const auto number = [](double value) { return std::vector<Sample>{{{}, value}}; };
+  const auto per_endpoint = [this](std::string_view name, double (*read)(const Health&)) {
+    metrics_.AddSource(name, [this, read] { return PerEndpoint(*host_, read); });
+  };
+  metrics_.AddSource("neap_replaced_readings_total",
+                     [this, number] { return number(inbox_.coalesced()); });
+  per_endpoint("neap_scaler_up", [](const Health& h) -> double { return h.connected ? 1 : 0; });
+  per_endpoint("neap_scaler_triggers", [](const Health& h) -> double { return h.triggers; });
+  per_endpoint("neap_scaler_connects_total", [](const Health& h) -> double { return h.connects; });
+  per_endpoint("neap_scaler_connection_failures_total",
+               [](const Health& h) -> double { return h.failures; });
+  per_endpoint("neap_scaler_pushed_readings_total",
+               [](const Health& h) -> double { return h.counters.pushed; });
+  per_endpoint("neap_scaler_received_bytes_total",
+               [](const Health& h) -> double { return h.counters.bytes; });
+  metrics_.AddSource("neap_scaler_readings_total", [this] {
+    std::vector<Sample> out;
+    for (const Health& h : host_->health()) {
+      const scalerhost::EndpointCounters& c = h.counters;
+      out.push_back({{h.address, "value"}, static_cast<double>(c.readings)});
+      out.push_back({{h.address, "error"}, static_cast<double>(c.failed_readings - c.timeouts)});
+      out.push_back({{h.address, "timeout"}, static_cast<double>(c.timeouts)});
+    }
+    return out;
+  });
+  metrics_.AddSource("neap_scaler_violations_total", [this] {
+    std::vector<Sample> out;
+    for (const Health& h : host_->health()) {
+      for (size_t i = 0; i < scalerhost::kViolations; ++i) {
+        if (h.counters.violations[i] == 0) continue;
+        const auto kind = scalerhost::ViolationName(static_cast<scalerhost::Violation>(i));
+        out.push_back(
+            {{h.address, std::string(kind)}, static_cast<double>(h.counters.violations[i])});
+      }
+    }
+    return out;
+  });
+  metrics_.AddSource("neap_refused_triggers_total",
+                     [this, number] { return number(host_->counters().refused_types); });
+  metrics_.AddSource("neap_object_problems", [this] {
+    std::vector<Sample> out;
+    if (directory_ != nullptr) {
+      out.push_back({{directory_->source(), "error"}, static_cast<double>(directory_->errors())});
+      out.push_back(
+          {{directory_->source(), "warning"}, static_cast<double>(directory_->warnings())});
+    }
+    return out;
+  });
+}
+
+std::string Neapd::Impl::Unhealthy() const {
+  const absl::Duration idle = loop_->SinceLastStep();
+  if (stopping_ || idle < kStuckAfter) return "";
+  return fmt::format("the controller has not stepped for {} s", absl::ToInt64Seconds(idle));
+}
+
+std::string Neapd::Impl::Unready() const {
+  if (stopping_) return "stopping";
+  if (std::string why = Unhealthy(); !why.empty()) return why;
+  if (directory_ != nullptr && !directory_->listed()) {
+    return "objects of " + directory_->source() + " are not read yet";
+  }
+  if (!loop_->AllSynced()) return "scales or pods are not listed completely yet";
+  return "";
+}
+
+// From the controller outwards: first nothing is decided any more, then nothing comes in, then
+// the parts go that others call.
+void Neapd::Impl::Stop() {
+  if (stopping_.exchange(true)) return;
+  if (loop_ != nullptr) {
+    const size_t unanswered = loop_->Stop(options_.shutdown_timeout * 3 / 5);
+    if (unanswered > 0) {
+      telemetry::LogWarning(fmt::format("{} scale writes were not answered in time", unanswered));
+    }
+  }
+  inbox_.Close();
+  directory_.reset();
+  if (server_ != nullptr) server_->Stop();
+  host_.reset();
+  pods_.reset();
+  scales_.reset();
+  event_writer_.reset();
+  status_writer_.reset();
+  writer_.reset();
+  if (http_ != nullptr) http_->Stop();
+}
+
+Neapd::Neapd(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Neapd::~Neapd() = default;
+
+absl::StatusOr<std::unique_ptr<Neapd>> Neapd::Start(const Options& options) {
+  auto impl = std::make_unique<Impl>(options);
+  NEAP_RETURN_IF_ERROR(impl->Start());
+  return std::unique_ptr<Neapd>(new Neapd(std::move(impl)));
+}
+
+void Neapd::Stop() { impl_->Stop(); }
+int Neapd::port() const { return impl_->port(); }
+
+}  // namespace neap::app

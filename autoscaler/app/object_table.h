@@ -1,0 +1,56 @@
+// ObjectTable: what app knows of each object beside what control keeps: where it came from, whether
+// its scale may be written, what its decoder said of it. Filled by the sources before they hand the
+// object on, asked by the routes. Thread-safe. Owned by Neapd.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "autoscaler/base/mutex.h"
+#include "autoscaler/control/messages.h"
+#include "autoscaler/core/status.h"
+#include "autoscaler/kube/objects/objects.h"
+
+namespace neap::app {
+
+class ObjectTable {
+ public:
+  struct Object {
+    std::string source;  // "api", "dir:PATH"
+    kube::objects::Mode mode = kube::objects::Mode::kLive;
+    std::vector<core::Condition> own_conditions;  // as stored last: DryRun, Accepted
+    std::vector<std::string> warnings;            // of the decoder; "path: message"
+  };
+
+  // `dry_run`: the scale of no object may be written.
+  explicit ObjectTable(bool dry_run) : dry_run_(dry_run) {}
+
+  // An object that appeared or changed.
+  void Put(const std::string& uid, Object object) NEAP_EXCLUDES(mutex_);
+  // Keeps the table in step with a message that a source is about to hand on: what it says is gone
+  // goes. Objects that it brings must have been Put.
+  void Apply(const std::string& source, const control::Message& message) NEAP_EXCLUDES(mutex_);
+
+  // Whether the scale must not be written: by mode, by --dry-run, or because the object is not (or
+  // no longer) known.
+  bool Withheld(std::string_view uid) const NEAP_EXCLUDES(mutex_);
+  // Whether the API server has the object, so that status and events can be written.
+  bool InApi(std::string_view uid) const NEAP_EXCLUDES(mutex_);
+  // The conditions that Neap adds to the status now, DryRun and Accepted; their transition times
+  // are kept from call to call. Empty when the object is unknown.
+  std::vector<core::Condition> OwnConditions(std::string_view uid, absl::Time now)
+      NEAP_EXCLUDES(mutex_);
+
+  size_t size() const NEAP_EXCLUDES(mutex_);
+
+ private:
+  const bool dry_run_;
+  mutable base::Mutex mutex_;
+  std::map<std::string, Object, std::less<>> objects_ NEAP_GUARDED_BY(mutex_);  // by uid
+};
+
+}  // namespace neap::app

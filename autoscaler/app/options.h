@@ -1,0 +1,58 @@
+// neapd's options: flags, a config file with the same names, and what they mean. Parsed once in
+// main, immutable after. Flags that mean what kube-controller-manager's mean carry its names.
+#pragma once
+
+#include <absl/status/statusor.h>
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "autoscaler/core/spec.h"
+
+namespace neap::app {
+
+struct Options {
+  core::HpaOptions hpa;
+  absl::Duration sync_period = absl::Seconds(15);  // default `period` of objects, >= 1 s
+
+  std::string kubeconfig;               // "" : $KUBECONFIG, then in-cluster credentials
+  std::vector<std::string> namespaces;  // empty: all
+  std::vector<std::string> sources;     // "api" and "dir:PATH"; default {"api"}
+  std::vector<std::string> scalers;  // addresses whose Describe says which trigger types they serve
+  std::vector<std::pair<std::string, std::string>>
+      trigger_endpoints;    // trigger type -> address; wins over `scalers`
+  bool scaler_tls = false;  // to scalers at host:port; also when one of the files is set
+  std::string scaler_tls_ca_file;
+  std::string scaler_tls_cert_file;  // with the key file, or neither
+  std::string scaler_tls_key_file;
+  bool dry_run = false;      // write nothing: no scale; no status and events unless asked for
+  double write_qps = 20;     // PATCHes of scale per second, > 0
+  bool write_status = true;  // default: !dry_run
+  bool write_events = true;  // default: !dry_run
+
+  std::string listen_address =
+      "127.0.0.1:8080";     // /metrics, /healthz, /readyz; port 0 picks one and logs it
+  std::string journal_dir;  // "" : no journal
+  int64_t journal_max_bytes = 256 << 20;  // total on disk
+  absl::Duration shutdown_timeout = absl::Seconds(5);
+  int verbosity = 0;  // -v
+};
+
+// What main does next.
+struct Parsed {
+  enum class Do : uint8_t { kRun, kCheckConfig, kExit };
+  Do what = Do::kRun;
+  Options options;
+  int exit_code = 0;   // kExit
+  std::string output;  // kExit: what --help or --version prints
+};
+
+// Parses argv, then the file that --config names (YAML or JSON, keys are flag names without dashes;
+// a flag on the command line wins). Errors: InvalidArgument naming the flag, or file:line:column
+// and the key, with a suggestion for a mistyped one.
+absl::StatusOr<Parsed> ParseOptions(int argc, const char* const* argv);
+
+}  // namespace neap::app
