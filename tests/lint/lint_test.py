@@ -112,6 +112,7 @@ BAD = {
                        "docs/x.md:2: /" + "work/: a path of somebody's machine", "relative"),
     "root's home": ("tools/x", "cd /" + "root/neap\n", "tools/x:1: /" + "root/: a path of somebody's machine", "relative"),
     "unfinished": ("autoscaler/core/t.cc", "// TO" + "DO: later\n", "autoscaler/core/t.cc:1: TO" + "DO: unfinished work", "finish"),
+    "a broken link": ("docs/x.md", "see [it](y.md#part)\n", "docs/x.md:1: links y.md, which is not there", "documents"),
     "unformatted": ("autoscaler/core/f.cc", "int F();\nint   G( );\n", "autoscaler/core/f.cc:2: is not formatted", "clang-format-19 -i"),
 }
 
@@ -132,7 +133,9 @@ def write(root, files):
 def tree(tmp_path):
     write(tmp_path, GOOD)
     shutil.copy(os.path.join(ROOT, ".clang-format"), tmp_path)
-    shutil.copy(os.path.join(ROOT, "autoscaler", "ARCHITECTURE.md"), tmp_path / "autoscaler")
+    # The real tables, without the text around them, which names files that this tree does not have.
+    with open(os.path.join(ROOT, "autoscaler", "ARCHITECTURE.md")) as page:
+        (tmp_path / "autoscaler" / "ARCHITECTURE.md").write_text("".join(l for l in page if l.startswith("|") and "`" not in l))
     return tmp_path
 
 
@@ -159,6 +162,17 @@ def test_a_layer_is_refused_when_the_table_loses_it(tree):
     assert done.returncode == 1
     assert 'autoscaler/core/c.h:4: may not include "autoscaler/base/a.h"' in done.stdout
     assert "autoscaler/core/CMakeLists.txt:1: may not link neap_base" in done.stdout
+
+
+def test_the_page_may_only_name_files_that_are_there(tree):
+    page = tree / "autoscaler" / "ARCHITECTURE.md"
+    text = page.read_text()
+    page.write_text(text + "See `core/c.cc`, `scalers/<name>/<name>_scaler.cc`, `autoscaler/base/a.h` and `core/`.\n")
+    assert lint(tree).stdout == ""
+    page.write_text(text + "See `core/d.cc` and `nowhere/`.\n")
+    number = text.count("\n") + 1
+    found = [line.split(" [")[0] for line in lint(tree).stdout.splitlines()]
+    assert found == [f"autoscaler/ARCHITECTURE.md:{number}: names {n}, which is not there" for n in ("core/d.cc", "nowhere/")]
 
 
 def test_without_the_table_nothing_is_called_clean(tree):
