@@ -1,0 +1,200 @@
+#include "autoscaler/control/controller.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "autoscaler/base/check.h"
+#include "autoscaler/control/controller_impl.h"
+
+namespace neap::control {
+namespace {
+
+// What a vanished target is remembered for: the longest window and period there is.
+constexpr absl::Duration kRetirement = absl::Hours(1);
+
+}  // namespace
+
+Controller::Impl::Impl(ControllerOptions options)
+    : options_([&] {
+        NEAP_CHECK(options.writes_per_second > 0 && options.write_burst >= 1,
+                   "write budget of {} per second, burst {}", options.writes_per_second,
+                   options.write_burst);
+        return std::move(options);
+      }()),
+      stored_(options_.histories),
+      queries_(&pods_),
+      slots_(options_.write_burst) {}
+
+std::vector<Action> Controller::Impl::Step(std::vector<Message> inbox, absl::Time now) {
+  now_ = std::max(now, now_);
+  actions_.clear();
+  kept_.clear();
+  decided_in_step_ = 0;
+  ForgetRetired();
+  for (Message& message : inbox) {
+    std::visit([this](auto& m) { Take(std::move(m)); }, message);
+  }
+  if (std::exchange(pods_unsettled_, false)) pods_.Settle();
+  for (Query* query : queries_.Expire(now_)) {
+    ++counters_.poll_timeouts;
+    Concerns(*query, /*pushed=*/false);
+  }
+  while (!timers_.empty() && timers_.begin()->first.first <= now_) {
+    Target* target = timers_.begin()->second;
+    SetWake(*target, absl::InfiniteFuture());
+    Touch(*target);
+  }
+  std::sort(touched_.begin(), touched_.end(),
+            [](const Target* a, const Target* b) { return a->serial < b->serial; });
+  size_t tended = 0;
+  for (; tended < touched_.size() && decided_in_step_ < kDecisionsPerStep; ++tended) {
+    touched_[tended]->touched = false;
+    Tend(*touched_[tended]);
+  }
+  touched_.erase(touched_.begin(), touched_.begin() + static_cast<std::ptrdiff_t>(tended));
+  GrantSlots();
+  EmitWatch();
+  if (std::optional<Subscribe> changes = queries_.TakeChanges()) {
+    actions_.emplace_back(std::move(*changes));
+  }
+  for (Poll& poll : queries_.TakePolls()) {
+    counters_.polls += poll.trigger_ids.size();
+    actions_.emplace_back(std::move(poll));
+  }
+  return std::move(actions_);
+}
+
+absl::Time Controller::Impl::NextDue() const {
+  if (!touched_.empty()) return now_;
+  absl::Time next = queries_.NextDeadline();
+  if (!timers_.empty()) next = std::min(next, timers_.begin()->first.first);
+  if (!queue_.empty()) {
+    const double missing = std::max(0.0, 1 - slots_);
+    next = std::min(next, refilled_at_ + absl::Seconds(missing / options_.writes_per_second) +
+                              absl::Microseconds(1));
+  }
+  return std::max(next, now_);
+}
+
+void Controller::Impl::EmitWatch() {
+  if (!std::exchange(watch_dirty_, false)) return;
+  Watch watch;
+  watch.targets = scales_.Wanted();
+  for (const auto& [ns, users] : pod_users_) watch.pod_namespaces.push_back(ns);
+  if (watch.targets == watch_.targets && watch.pod_namespaces == watch_.pod_namespaces) return;
+  watched_kinds_.clear();
+  for (const TargetRef& ref : watch.targets) watched_kinds_.push_back(ScaleTable::KindScope(ref));
+  std::sort(watched_kinds_.begin(), watched_kinds_.end());
+  watched_kinds_.erase(std::unique(watched_kinds_.begin(), watched_kinds_.end()),
+                       watched_kinds_.end());
+  scales_.KeepKinds(watched_kinds_);
+  pods_.KeepNamespaces(watch.pod_namespaces);
+  pods_unsettled_ = true;
+  Forget(scale_views_, watched_kinds_);
+  Forget(pod_views_, watch.pod_namespaces);
+  watch_ = watch;
+  actions_.emplace_back(std::move(watch));
+}
+
+void Controller::Impl::Forget(Views& views, const std::vector<std::string>& kept) {
+  std::erase_if(views, [&](const auto& view) {
+    return !std::binary_search(kept.begin(), kept.end(), view.first);
+  });
+}
+
+void Controller::Impl::ForgetRetired() {
+  while (!retirements_.empty() && retirements_.front().first + kRetirement <= now_) {
+    const auto& [at, uid] = retirements_.front();
+    const auto found = retired_.find(uid);
+    if (found != retired_.end() && found->second.at == at) {
+      if (found->second.memory.write) writers_.erase(found->second.memory.write->id);
+      retired_.erase(found);
+    }
+    retirements_.pop_front();
+  }
+}
+
+Target* Controller::Impl::FindTarget(std::string_view uid) {
+  const auto found = targets_.find(uid);
+  return found == targets_.end() ? nullptr : found->second.get();
+}
+
+bool Controller::Impl::AllSynced() const {
+  const auto synced = [](const Views& views, const std::string& scope) {
+    const auto view = views.find(scope);
+    return view != views.end() && view->second.synced;
+  };
+  if (spec_views_.empty() || watch_dirty_) return false;
+  for (const auto& [source, view] : spec_views_) {
+    if (!view.synced) return false;
+  }
+  for (const std::string& ns : watch_.pod_namespaces) {
+    if (!synced(pod_views_, ns)) return false;
+  }
+  return std::all_of(targets_.begin(), targets_.end(),
+                     [](const auto& entry) { return entry.second->scale->known; });
+}
+
+void Controller::Impl::Describe(Target& target, TargetInfo* info) {
+  *info = TargetInfo{};
+  info->uid = target.uid;
+  info->spec = target.spec.get();
+  info->scale = target.scale->scale ? &*target.scale->scale : nullptr;
+  info->status = &target.memory.status;
+  info->history = &target.memory.history;
+  if (target.decided) info->decision = &target.memory.decision;
+  info->decided_at = target.decided_at;
+  info->spec_version = target.spec_version;
+  info->decision_id = target.decision_id;
+  static const core::Reading kNothing;
+  for (const Target::Input& input : target.inputs) {
+    info->metrics.push_back(
+        {.spec = input.spec,
+         .reading = input.query == nullptr ? &kNothing : queries_.Read(*input.query, input.slot)});
+  }
+  info->write_in_flight = target.memory.write.has_value();
+  info->waits_for_write = target.wait_key != absl::InfiniteFuture();
+  info->broken = target.broken;
+  info->decisions = target.decisions;
+  info->rescales = target.rescales;
+  info->failures = target.failures;
+}
+
+bool Controller::Impl::Next(std::string_view after, TargetInfo* info) {
+  const auto next = targets_.upper_bound(after);
+  if (next == targets_.end()) return false;
+  Describe(*next->second, info);
+  return true;
+}
+
+bool Controller::Impl::Find(std::string_view uid, TargetInfo* info) {
+  Target* target = FindTarget(uid);
+  if (target == nullptr) return false;
+  Describe(*target, info);
+  return true;
+}
+
+// ---- the interface ----
+
+Controller::Controller(ControllerOptions options)
+    : impl_(std::make_unique<Impl>(std::move(options))) {}
+Controller::~Controller() = default;
+
+std::vector<Action> Controller::Step(std::vector<Message> inbox, absl::Time now) {
+  return impl_->Step(std::move(inbox), now);
+}
+absl::Time Controller::NextDue() const { return impl_->NextDue(); }
+const ControllerOptions& Controller::options() const { return impl_->options(); }
+const ControllerCounters& Controller::counters() const { return impl_->counters(); }
+size_t Controller::targets() const { return impl_->targets(); }
+size_t Controller::subscriptions() const { return impl_->subscriptions(); }
+size_t Controller::waiting_writes() const { return impl_->waiting_writes(); }
+bool Controller::AllSynced() const { return impl_->AllSynced(); }
+bool Controller::NextTarget(std::string_view after, TargetInfo* info) const {
+  return impl_->Next(after, info);
+}
+bool Controller::FindTarget(std::string_view uid, TargetInfo* info) const {
+  return impl_->Find(uid, info);
+}
+
+}  // namespace neap::control

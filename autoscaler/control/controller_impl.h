@@ -1,0 +1,193 @@
+// The inside of Controller, by the order in which a step goes:
+//
+//   intake.cc     messages into the tables; which targets they concern
+//   due.cc        what a target waits for: periods, rounds, spacing, its write
+//   deciding.cc   observe, Decide, Remember
+//   writing.cc    write slots, PATCHes and their outcomes
+//   reporting.cc  status, events, quarantine
+//   controller.cc the step itself and what telemetry sees
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "autoscaler/control/controller.h"
+#include "autoscaler/control/pod_table.h"
+#include "autoscaler/control/query_table.h"
+#include "autoscaler/control/scale_table.h"
+#include "autoscaler/control/target.h"
+
+namespace neap::control {
+
+// Of a status: what is written at once when it changes (counts, each condition's status and reason,
+// the last scale), and all of it. In reporting.cc.
+inline constexpr std::string_view kInternalError = "InternalError";  // condition of the quarantined
+uint64_t FactsOf(const core::Status& status);
+uint64_t DigestOf(const core::Status& status);
+
+class Controller::Impl {
+ public:
+  explicit Impl(ControllerOptions options);
+
+  std::vector<Action> Step(std::vector<Message> inbox, absl::Time now);
+  absl::Time NextDue() const;
+  bool AllSynced() const;
+  bool Next(std::string_view after, TargetInfo* info);
+  bool Find(std::string_view uid, TargetInfo* info);
+
+  const ControllerOptions& options() const { return options_; }
+  const ControllerCounters& counters() const { return counters_; }
+  size_t targets() const { return targets_.size(); }
+  size_t subscriptions() const { return queries_.size(); }
+  size_t waiting_writes() const { return queue_.size(); }
+
+ private:
+  struct ViewState {
+    bool synced = false;
+    absl::Time heard = absl::InfinitePast();
+  };
+  // Records point into what a step keeps, so a step takes no more decisions than this; NextDue asks
+  // for the next step at once.
+  static constexpr int kDecisionsPerStep = 1000;
+
+  using Views = std::map<std::string, ViewState, std::less<>>;
+
+  // What the records of this step point to; until the next step.
+  struct Kept {
+    std::shared_ptr<const core::AutoscalerSpec> spec;
+    core::Observation seen;
+    std::vector<core::MetricInput> metrics;
+    std::vector<std::string> overlapping;
+    core::History before;
+    core::Status previous;
+    core::Outcome outcome;
+  };
+
+  // ---- intake.cc ----
+  void Take(SpecChange change);
+  void Take(SpecGone gone);
+  void Take(SpecsReplaced list);
+  void Take(ScaleChange change);
+  void Take(ScalesReplaced list);
+  void Take(PodChange change);
+  void Take(PodsReplaced list);
+  void Take(ViewHeard heard);
+  void Take(TriggerOpened opened);
+  void Take(TriggerReading reading);
+  void Take(WriteOutcome outcome);  // writing.cc
+  void Add(SpecChange change);
+  void Respec(Target& target, SpecChange change);
+  void Remove(const std::string& uid);
+  void AimAt(Target& target, TargetRef ref);
+  void LeaveScale(Target& target);
+  void Rescaled(const TargetRef& ref, ScaleTable::Effect effect);
+  // Makes the target's inputs, queries and pods what its spec, its scale's selector and the answers
+  // of its scalers ask for.
+  void Resolve(Target& target);
+  void ResolvePods(Target& target, bool needs_pods);
+  void CountPodNamespace(Target& target, bool counts);
+  bool WatchesKind(const std::string& scope) const;
+  ViewState& Heard(Views& views, const std::string& scope);
+  bool FastOnPush(const Target& target, Query& query);
+  // The query has a new reading (or is overdue): rounds that wait for it, and what is decided at
+  // once.
+  void Concerns(Query& query, bool pushed);
+
+  // ---- due.cc ----
+  void Touch(Target& target);
+  void Tend(Target& target);
+  void Start(Target& target, bool period_began);
+  void SetWake(Target& target, absl::Time at);
+  absl::Time NextWake(const Target& target) const;
+  absl::Time NextPeriod(const Target& target) const;
+  absl::Time MayDecideAt(const Target& target) const;
+  bool Synced(const Target& target) const;
+  bool Silent(const Target& target) const;
+
+  // ---- deciding.cc ----
+  void Decide(Target& target, Cause cause);
+  void Observe(Target& target, bool takes_base, Kept& kept);
+  // What the decision leaves when nothing was written.
+  void RememberUntried(Target& target, Kept& kept);
+  void RememberSelector(Target& target);
+
+  // ---- writing.cc ----
+  void Want(Target& target);  // its decision asks for a write
+  void LeaveQueue(Target& target);
+  void RefillSlots();
+  void GrantSlots();
+  void Send(Target& target, bool takes_slot);
+  void TendWrite(Target& target);
+  bool SeenAsAsked(const Write& write);
+  void Finish(const std::string& uid, core::ApplyResult result);
+  Memory* MemoryOf(const std::string& uid);
+  void Count(const core::ApplyResult& result);
+
+  // ---- reporting.cc ----
+  void Report(Target& target, const std::vector<core::Event>& events);
+  void WriteStatusIfDue(Target& target);
+  bool MayAnnounce(Target& target, const core::Event& event);
+  void Quarantine(Target& target, std::string why);
+  static std::string BrokenObservation(const core::AutoscalerSpec& spec,
+                                       const core::Observation& seen);
+  static std::string BrokenDecision(const core::AutoscalerSpec& spec, const core::Observation& seen,
+                                    const core::Decision& decision);
+
+  // ---- controller.cc ----
+  Target* FindTarget(std::string_view uid);
+  void EmitWatch();
+  void Forget(Views& views, const std::vector<std::string>& kept);
+  void ForgetRetired();
+  void Describe(Target& target, TargetInfo* info);
+
+  const ControllerOptions options_;
+  ControllerCounters counters_;
+  absl::Time now_ = absl::InfinitePast();
+
+  std::map<std::string, std::unique_ptr<Target>, std::less<>> targets_;  // by uid
+  std::map<std::string, core::History> stored_;  // of options, until their targets appear
+  struct Retired {
+    Memory memory;
+    absl::Time at = absl::InfinitePast();
+  };
+  std::map<std::string, Retired> retired_;  // by uid: vanished, and may return
+  std::deque<std::pair<absl::Time, std::string>> retirements_;
+  std::map<uint64_t, std::string> writers_;  // write under way -> uid
+
+  PodTable pods_;
+  ScaleTable scales_;
+  QueryTable queries_;
+  Views spec_views_;                                                    // by source
+  Views scale_views_;                                                   // by "group/kind"
+  Views pod_views_;                                                     // by namespace
+  std::map<std::string, std::vector<Target*>, std::less<>> pod_users_;  // by namespace
+  std::map<std::string, int, std::less<>> kind_users_;                  // targets by "group/kind"
+  Watch watch_;                                                         // the last one emitted
+  std::vector<std::string> watched_kinds_;                              // its "group/kind", sorted
+  bool watch_dirty_ = false;
+  bool pods_unsettled_ = false;
+
+  std::map<std::pair<absl::Time, uint64_t>, Target*> timers_;
+  std::vector<Target*> touched_;
+  std::map<std::pair<absl::Time, uint64_t>, Target*> queue_;  // for write slots, by rank
+  double slots_ = 0;
+  absl::Time refilled_at_ = absl::InfinitePast();
+
+  std::deque<Kept> kept_;
+  std::vector<std::pair<Target*, Kept*>> wanting_;  // decided in this step, not sent yet
+  int decided_in_step_ = 0;
+  std::vector<Action> actions_;
+
+  uint64_t target_serial_ = 0;
+  uint64_t spec_version_ = 0;
+  uint64_t decision_id_ = 0;
+  uint64_t write_id_ = 0;
+};
+
+}  // namespace neap::control

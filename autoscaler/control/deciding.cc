@@ -1,0 +1,140 @@
+// One decision: what is seen, Decide, and what is remembered when nothing is written.
+#include <algorithm>
+#include <utility>
+
+#include "autoscaler/control/controller_impl.h"
+
+namespace neap::control {
+namespace {
+
+const core::Reading& NothingAsked() {
+  static const core::Reading kReading = [] {
+    core::Reading reading;
+    reading.error = {.kind = core::ErrorKind::kNeverRead, .message = "no reading has arrived yet"};
+    return reading;
+  }();
+  return kReading;
+}
+
+const core::Reading& NotInTime() {
+  static const core::Reading kReading = [] {
+    core::Reading reading;
+    reading.error = {.kind = core::ErrorKind::kTimeout,
+                     .message = "the scaler did not answer in time"};
+    return reading;
+  }();
+  return kReading;
+}
+
+}  // namespace
+
+void Controller::Impl::Observe(Target& target, bool takes_base, Kept& kept) {
+  kept.spec = target.spec;
+  kept.before = target.memory.history;
+  kept.previous = target.memory.status;
+  kept.metrics.reserve(target.inputs.size());
+  for (const Target::Input& input : target.inputs) {
+    const core::Reading* reading = &NothingAsked();
+    if (input.query != nullptr) {
+      // Its round is over and this one is still awaited.
+      const bool late = !target.in_round && std::find(target.awaited.begin(), target.awaited.end(),
+                                                      input.query) != target.awaited.end();
+      reading = late ? &NotInTime() : queries_.Read(*input.query, input.slot);
+    }
+    kept.metrics.push_back(
+        {.spec = input.spec, .reading = reading, .stale_after = input.stale_after});
+  }
+  const ScaleTable::Entry& entry = *target.scale;
+  core::Observation& seen = kept.seen;
+  seen.now = now_;
+  if (entry.scale) seen.scale = &*entry.scale;
+  if (entry.error) seen.scale_error = &*entry.error;
+  if (entry.selector_error) seen.selector_error = &*entry.selector_error;
+  if (target.pods != nullptr) {
+    if (target.needs_pods) {
+      seen.pods = target.pods->pods;
+      seen.requests = target.pods->requests;
+    }
+    kept.overlapping = pods_.Overlapping(*target.pods, target.spec->key.Text(), !target.needs_pods);
+    seen.overlapping = kept.overlapping;
+  }
+  seen.metrics = kept.metrics;
+  seen.previous = &kept.previous;
+  seen.views_synced = Synced(target);
+  seen.views_silent = Silent(target);
+  seen.takes_base = takes_base;
+}
+
+void Controller::Impl::Decide(Target& target, Cause cause) {
+  Kept& kept = kept_.emplace_back();
+  ++decided_in_step_;
+  Observe(target, cause == Cause::kPeriodic || cause == Cause::kSpecChange, kept);
+  if (!target.in_round) target.awaited.clear();
+  target.decided_at = now_;
+  if (std::string why = BrokenObservation(*target.spec, kept.seen); !why.empty()) {
+    return Quarantine(target, std::move(why));
+  }
+  core::Decision decision = core::Decide(options_.hpa, *target.spec, kept.seen, kept.before);
+  if (std::string why = BrokenDecision(*target.spec, kept.seen, decision); !why.empty()) {
+    return Quarantine(target, std::move(why));
+  }
+  target.broken.clear();
+  for (core::Status* status : {&kept.previous, &target.memory.status}) {
+    std::erase_if(status->conditions,
+                  [](const core::Condition& c) { return c.type == kInternalError; });
+  }
+  target.memory.decision = std::move(decision);
+  const core::Decision& taken = target.memory.decision;
+  target.decided = true;
+  target.decision_id = ++decision_id_;
+  ++target.decisions;
+  ++counters_.decisions;
+  if (cause != Cause::kPeriodic) ++counters_.fast_decisions;
+  if (taken.verdict == core::Verdict::kFailed || taken.verdict == core::Verdict::kNoScale) {
+    ++target.failures;
+  }
+  RememberSelector(target);
+  actions_.emplace_back(DecisionRecord{.uid = target.uid,
+                                       .decision_id = target.decision_id,
+                                       .spec = kept.spec.get(),
+                                       .spec_version = target.spec_version,
+                                       .cause = cause,
+                                       .seen = &kept.seen,
+                                       .before = &kept.before,
+                                       .decision = &taken});
+  if (!taken.rescale) {
+    LeaveQueue(target);
+    return RememberUntried(target, kept);
+  }
+  wanting_.emplace_back(&target, &kept);
+  Want(target);
+}
+
+// Upstream enters an object's selector once it is about to read its metrics; from then on others
+// with pods in common are ambiguous.
+void Controller::Impl::RememberSelector(Target& target) {
+  const core::Verdict verdict = target.memory.decision.verdict;
+  if (target.pods == nullptr ||
+      (verdict != core::Verdict::kComputed && verdict != core::Verdict::kFailed)) {
+    return;
+  }
+  std::vector<std::string>& keys = target.pods->remembered;
+  std::string key = target.spec->key.Text();
+  const auto at = std::lower_bound(keys.begin(), keys.end(), key);
+  if (at == keys.end() || *at != key) keys.insert(at, std::move(key));
+}
+
+void Controller::Impl::RememberUntried(Target& target, Kept& kept) {
+  const core::ApplyResult untried;
+  kept.outcome = core::Remember(options_.hpa, *kept.spec, kept.seen, target.memory.decision,
+                                untried, std::move(target.memory.history));
+  target.memory.history = kept.outcome.history;
+  target.memory.status = kept.outcome.status;
+  actions_.emplace_back(OutcomeRecord{.uid = target.uid,
+                                      .decision_id = target.decision_id,
+                                      .result = untried,
+                                      .outcome = &kept.outcome});
+  Report(target, kept.outcome.events);
+}
+
+}  // namespace neap::control

@@ -1,0 +1,170 @@
+// What the user sees: status, events, and the quarantine of a target whose data breaks an
+// invariant.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "autoscaler/base/check.h"
+#include "autoscaler/control/controller_impl.h"
+#include "autoscaler/control/digest.h"
+
+namespace neap::control {
+namespace {
+
+constexpr absl::Duration kFactsSpacing = absl::Seconds(1);
+constexpr size_t kMostAnnounced = 32;  // warnings per object that are told apart
+
+void AddFacts(Digest& digest, const core::Status& status) {
+  digest.Signed(status.current_replicas).Signed(status.desired_replicas);
+  digest.At(status.last_scale_time.value_or(absl::UnixEpoch()));
+  digest.Signed(status.observed_generation.value_or(-1));
+  for (const core::Condition& condition : status.conditions) {
+    digest.Text(condition.type)
+        .Word(static_cast<uint64_t>(condition.status))
+        .Text(condition.reason);
+  }
+}
+
+// Which warning it is: the numbers in its text (ages, counts) do not make it another.
+uint64_t WarningOf(const core::Event& event) {
+  std::string text = event.reason + ' ' + event.message;
+  std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
+  return Digest().Text(text).value();
+}
+
+}  // namespace
+
+uint64_t FactsOf(const core::Status& status) {
+  Digest digest;
+  AddFacts(digest, status);
+  return digest.value();
+}
+
+uint64_t DigestOf(const core::Status& status) {
+  Digest digest;
+  AddFacts(digest, status);
+  for (const core::Condition& condition : status.conditions) {
+    digest.Text(condition.message).At(condition.last_transition);
+  }
+  for (const core::MetricStatus& metric : status.current_metrics) {
+    digest.Word(metric.valid ? 1 : 0).Text(metric.name).Text(metric.container);
+    digest.Signed(metric.average_utilization.value_or(-1));
+    digest.Signed(metric.average_value.value_or(-1)).Signed(metric.value.value_or(-1));
+  }
+  return digest.value();
+}
+
+void Controller::Impl::Report(Target& target, const std::vector<core::Event>& events) {
+  for (const core::Event& event : events) {
+    if (!MayAnnounce(target, event)) continue;
+    actions_.emplace_back(EmitEvent{
+        .uid = target.uid, .key = target.spec->key, .kind = target.spec->kind, .event = event});
+  }
+  if (FactsOf(target.memory.status) != target.written_facts) {
+    target.status_due = std::max(now_, target.status_written_at + kFactsSpacing);
+  } else if (DigestOf(target.memory.status) != target.written_status) {
+    target.status_due = std::max(now_, target.status_written_at + options_.status_interval);
+  } else {
+    target.status_due = absl::InfiniteFuture();
+  }
+}
+
+void Controller::Impl::WriteStatusIfDue(Target& target) {
+  if (now_ < target.status_due) return;
+  target.status_due = absl::InfiniteFuture();
+  target.status_written_at = now_;
+  target.written_facts = FactsOf(target.memory.status);
+  target.written_status = DigestOf(target.memory.status);
+  actions_.emplace_back(WriteStatus{
+      .uid = target.uid,
+      .key = target.spec->key,
+      .kind = target.spec->kind,
+      .status = target.memory.status,
+      .explanation = !target.broken.empty() ? target.broken
+                     : target.decided       ? core::Explain(*target.spec, target.memory.decision)
+                                            : std::string()});
+}
+
+bool Controller::Impl::MayAnnounce(Target& target, const core::Event& event) {
+  if (event.type != core::EventType::kWarning) return true;
+  auto& announced = target.announced;
+  std::erase_if(announced, [this](const Target::Announced& a) {
+    return a.at + options_.warning_interval <= now_;
+  });
+  const uint64_t warning = WarningOf(event);
+  if (std::any_of(announced.begin(), announced.end(),
+                  [&](const Target::Announced& a) { return a.warning == warning; })) {
+    return false;
+  }
+  if (announced.size() >= kMostAnnounced) return false;  // a flood of ever different texts
+  announced.push_back({.warning = warning, .at = now_});
+  return true;
+}
+
+void Controller::Impl::Quarantine(Target& target, std::string why) {
+  NEAP_CHECK(!options_.abort_on_broken_invariant, "{}: {}", target.spec->key.Text(), why);
+  ++counters_.quarantines;
+  target.broken = std::move(why);
+  LeaveQueue(target);
+  auto& conditions = target.memory.status.conditions;
+  auto condition = std::find_if(conditions.begin(), conditions.end(),
+                                [](const core::Condition& c) { return c.type == kInternalError; });
+  if (condition == conditions.end()) {
+    conditions.push_back({.type = std::string(kInternalError),
+                          .status = core::ConditionStatus::kTrue,
+                          .reason = "BrokenInvariant",
+                          .message = "",
+                          .last_transition = now_});
+    condition = conditions.end() - 1;
+  }
+  condition->message = "not scaled: " + target.broken;
+  Report(target, {{.type = core::EventType::kWarning,
+                   .reason = std::string(kInternalError),
+                   .message = condition->message}});
+}
+
+std::string Controller::Impl::BrokenObservation(const core::AutoscalerSpec& spec,
+                                                const core::Observation& seen) {
+  if (spec.MinReplicas() < 0 || spec.MinReplicas() > spec.max_replicas) {
+    return fmt::format("its bounds are {} to {} replicas", spec.MinReplicas(), spec.max_replicas);
+  }
+  if (seen.scale != nullptr && (seen.scale->spec_replicas < 0 || seen.scale->status_replicas < 0)) {
+    return fmt::format("its scale has {} replicas and a status of {}", seen.scale->spec_replicas,
+                       seen.scale->status_replicas);
+  }
+  for (const core::Pod& pod : seen.pods) {
+    if (pod.requests >= seen.requests.size()) {
+      return fmt::format("pod {} has no entry of what it requests", pod.name);
+    }
+  }
+  for (const core::MetricInput& metric : seen.metrics) {
+    if (metric.reading->pods.by_pod.size() > seen.pods.size()) {
+      return fmt::format("metric {} has values of {} pods, there are {}", metric.spec->name,
+                         metric.reading->pods.by_pod.size(), seen.pods.size());
+    }
+  }
+  return "";
+}
+
+std::string Controller::Impl::BrokenDecision(const core::AutoscalerSpec& spec,
+                                             const core::Observation& seen,
+                                             const core::Decision& decision) {
+  if (!decision.rescale) return "";
+  if (seen.scale == nullptr || !seen.views_synced || spec.paused) {
+    return fmt::format("a change to {} replicas was decided on what is not known",
+                       decision.desired);
+  }
+  const int32_t most = std::max(spec.max_replicas, decision.current);
+  if (decision.desired < 0 || decision.desired > most) {
+    return fmt::format("{} replicas were decided, the bounds are {} to {}", decision.desired,
+                       spec.MinReplicas(), spec.max_replicas);
+  }
+  if (decision.desired < decision.current && (seen.views_silent || decision.some_invalid)) {
+    return fmt::format("a scale-down to {} replicas was decided on what is not known",
+                       decision.desired);
+  }
+  return "";
+}
+
+}  // namespace neap::control

@@ -1,0 +1,115 @@
+// Target: all that control knows of one Autoscaler, and the write that is under way for it. Plain
+// data; the controller alone owns and changes it. One thread only.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autoscaler/control/messages.h"
+#include "autoscaler/control/pod_table.h"
+#include "autoscaler/control/scale_table.h"
+#include "autoscaler/core/decide.h"
+
+namespace neap::control {
+
+struct Query;
+
+// A PATCH that nobody has answered yet, with what Remember needs of the observation it came from
+// (no pods: Remember looks at none).
+struct Write {
+  uint64_t id = 0;
+  uint64_t decision_id = 0;
+  TargetRef ref;
+  core::Scale observed;  // the precondition
+  int32_t asked = 0;     // replicas
+  bool took_slot = false;
+  std::shared_ptr<const core::AutoscalerSpec> spec;
+  std::vector<core::MetricSpec> specs;  // of the metrics, in their order
+  std::vector<core::Reading> readings;  // parallel to specs, without values per pod
+  absl::Time decided_at = absl::InfinitePast();
+  absl::Time until = absl::InfiniteFuture();  // the outcome is Unknown from here on
+  // The outcome is Unknown: the scale is watched until `until` for what was asked.
+  std::optional<core::ApplyResult> unknown;
+};
+
+// What outlives a target that vanishes and returns.
+struct Memory {
+  core::History history;
+  core::Status status;
+  core::Decision decision;  // the last; while a write is under way the one it came from
+  std::optional<Write> write;
+};
+
+struct Target {
+  uint64_t serial = 0;  // order of appearance: the order in which targets are tended
+  std::string uid;
+  std::string source;  // the view of specs it belongs to
+  std::shared_ptr<const core::AutoscalerSpec> spec;
+  uint64_t spec_version = 0;
+  Memory memory;
+
+  // What it looks at.
+  TargetRef ref;
+  ScaleTable::Entry* scale = nullptr;
+  std::string selector;  // of the scale, as read when queries and pods were last resolved
+  std::optional<std::string> pod_selector;  // its canonical text
+  PodTable::Set* pods = nullptr;            // null: no usable selector yet
+  bool needs_pods = false;
+  bool counts_pod_namespace = false;  // it is counted among those that need its namespace's pods
+  struct Input {                      // one metric
+    Query* query = nullptr;           // null: nothing can be asked
+    int slot = -1;  // of the query's readings; -1: the scaler has not said what it makes
+    const core::MetricSpec* spec = nullptr;
+    absl::Duration stale_after = absl::InfiniteDuration();
+  };
+  std::vector<Input> inputs;
+  struct Use {
+    Query* query = nullptr;
+    absl::Duration interval = absl::ZeroDuration();
+  };
+  std::vector<Use> uses;                       // each query once
+  std::vector<core::MetricSpec> placeholders;  // that inputs' specs point to
+
+  // When it is decided.
+  absl::Time next_due = absl::InfinitePast();  // start of the next period
+  std::optional<Cause> wants_round;            // a decision that polls first
+  bool in_round = false;                       // waiting for `awaited` until `round_until`
+  Cause round_cause = Cause::kPeriodic;
+  absl::Time round_until = absl::InfiniteFuture();
+  std::vector<Query*> awaited;
+  std::optional<Cause> ripe;  // to be decided as soon as spacing and the write under way allow
+  absl::Time wake = absl::InfiniteFuture();  // its timer
+  bool touched = false;
+
+  // Writes.
+  bool withholds = false;                           // its last write was withheld: it needs no slot
+  absl::Time waits_since = absl::InfiniteFuture();  // for a write slot
+  absl::Time wait_key = absl::InfiniteFuture();     // its place in the queue
+
+  // What was reported.
+  uint64_t written_facts = 0;  // digests of the status last written
+  uint64_t written_status = 0;
+  absl::Time status_written_at = absl::InfinitePast();
+  absl::Time status_due = absl::InfiniteFuture();
+  struct Announced {
+    uint64_t warning = 0;
+    absl::Time at = absl::InfinitePast();
+  };
+  std::vector<Announced> announced;
+
+  // For people.
+  bool decided = false;
+  absl::Time decided_at = absl::InfinitePast();
+  uint64_t decision_id = 0;
+  std::string broken;
+  uint64_t decisions = 0;
+  uint64_t rescales = 0;
+  uint64_t failures = 0;
+};
+
+}  // namespace neap::control
