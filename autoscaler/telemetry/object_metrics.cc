@@ -229,9 +229,10 @@ void WriteScalerActive(std::string_view name, const Object& o, std::string* out)
 
 void WriteScalerFailing(std::string_view name, const Object& o, std::string* out) {
   EachTriggerMetric(o.info, [&](const TargetInfo::Metric& metric, int index) {
-    if (metric.reading == nullptr || metric.reading->sequence == 0) return;
-    KedaMetricLine(name, o, metric, index, out)
-        .Value(metric.reading->form == core::Reading::Form::kError ? 1 : 0);
+    if (metric.reading == nullptr) return;
+    const bool error = metric.reading->form == core::Reading::Form::kError;
+    if (error && metric.reading->error.kind == core::ErrorKind::kNeverRead) return;
+    KedaMetricLine(name, o, metric, index, out).Value(error ? 1 : 0);
   });
 }
 
