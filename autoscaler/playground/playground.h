@@ -52,12 +52,13 @@ struct Options {
   std::vector<std::string> object_files;  // YAML or JSON with Autoscaler objects
   int port = 0;                           // of 127.0.0.1; 0: a free one
   std::string kubeconfig;                 // written at start when not empty; a path
-  std::string token;                      // asked of API requests when not empty
+  std::string token;                      // asked of API requests when not empty; kubectl sends it
+                                          // over TLS alone
   bool tls = false;                       // with a certificate of its own, in the kubeconfig
   absl::Duration duration = absl::InfiniteDuration();  // Run: how long
   int threads = 256;                                   // connections at a time; a watch holds one
   absl::Duration bookmark_every = absl::Minutes(1);
-  size_t kept_events = 100'000;  // of each kind; watches from before them get 410
+  size_t kept_events = 10'000;  // of each kind; watches from before them get 410
   // Admit Autoscalers that the CRD's rules would refuse: for tests of what neapd makes of them.
   bool admit_all = false;
 };

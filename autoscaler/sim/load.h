@@ -42,7 +42,7 @@ class Load {
   static Load Ramp(int64_t from, int64_t to, absl::Duration over);
   static Load Square(Wave wave);  // half a period low, half a period high
   static Load Sine(Wave wave);    // begins half way up; from a table
-  // The same, times thousandths / 1000, and with its time running `speed` times as fast.
+  // The same, times thousandths / 1000, and with its time running speed / 1000 times as fast.
   Load Scaled(int64_t thousandths, int64_t speed) const;
 
   // The rate at that time since the world began, 0 to kMaxRate.
@@ -55,7 +55,7 @@ class Load {
   bool repeat_ = false;
   Wave wave_;  // also of a ramp
   int64_t thousandths_ = 1000;
-  int64_t speed_ = 1;
+  int64_t speed_ = 1000;
 };
 
 // A recorded trace: CSV with a time and a rate per row, a header line or none. The columns are the

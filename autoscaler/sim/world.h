@@ -56,6 +56,7 @@ struct Deployment {
   DeploymentSpec spec;
   std::string uid;
   std::string pod_name_prefix;  // "checkout-6d4cf56db6-"
+  base::Labels pod_labels;      // those of the spec and pod-template-hash
   absl::Time created;
   absl::Time available_changed;  // when all replicas became, or ceased to be, available
   int replicas = 0;              // asked for
@@ -66,6 +67,7 @@ struct Deployment {
   std::vector<std::unique_ptr<Pod>> pods;  // in the order of creation, with those being deleted
 
   int64_t rate = 0;         // load in thousandths per second, own and from queues, as of now()
+  int64_t requested = 0;    // arrived since the beginning, in thousandths
   int64_t served_rate = 0;  // of it, what the ready pods can do
   int64_t pod_cpu = 0;      // of each ready pod now, billionths of a core
 };
@@ -118,7 +120,8 @@ class World {
   // A metric's value in thousandths; nullopt where there is none (a rate per pod without pods).
   std::optional<int64_t> Value(const Source& source) const;
 
-  // What changed since the last call, in order; a pod or deployment may appear more than once.
+  // What changed since the last call, in order; a pod or deployment may appear more than once. They
+  // pile up until taken.
   std::vector<Change> TakeChanges();
 
  private:
@@ -126,7 +129,7 @@ class World {
   struct Event {
     EventKind kind;
     int deployment = -1;
-    std::string pod;
+    std::string pod = {};
   };
   // The share of each ready pod, from a moment on.
   struct Share {
@@ -137,10 +140,9 @@ class World {
   void At(absl::Time when, Event event);
   void Handle(const Event& event);
   void Tick();
-  void MoveQueue(Queue& queue, absl::Duration passed);
+  void MoveQueue(int queue);  // to now, at the rates that held until now
   void Sample();
-  int64_t MeanCpu(const Pod& pod, const DeploymentSpec& spec, const std::deque<Share>& shares,
-                  absl::Duration window) const;
+  int64_t MeanCpu(const Pod& pod, absl::Duration window) const;
   void Reconcile(int deployment);
   void StartPod(int deployment, bool ready_at_once);
   void EndPod(int deployment, Pod& pod);
@@ -159,13 +161,14 @@ class World {
   std::vector<Queue> queues_;
   std::vector<std::deque<Share>> shares_;    // of each deployment, over the metrics window
   std::vector<std::vector<int>> queues_of_;  // of each deployment
-  // Whole items move; what is left of arrival and service in billionths waits here.
+  // Of each queue: whole items move; what is left of arrival and service waits here.
   struct Carry {
-    int64_t arrival = 0;
+    absl::Time moved;     // until when the queue is as it should be
+    int64_t arrival = 0;  // billionths of an item
     int64_t service = 0;
+    int64_t taken = 0;  // items since the last tick
   };
   std::vector<Carry> carries_;
-  absl::Time queues_moved_;
   base::StringLookup<int> by_name_;                // "ns/name" of deployments
   base::StringLookup<std::pair<int, Pod*>> pods_;  // "ns/name" of pods
   std::map<std::pair<absl::Time, uint64_t>, Event> events_;
