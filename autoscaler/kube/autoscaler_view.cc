@@ -1,0 +1,162 @@
+#include "autoscaler/kube/autoscaler_view.h"
+
+#include <utility>
+
+#include "autoscaler/base/value/value.h"
+#include "autoscaler/kube/api/error.h"
+
+namespace neap::kube {
+namespace {
+
+constexpr char kWhat[] = "Autoscaler objects";
+
+// A 404 of the collection itself: nobody installed the kind.
+absl::Status ExplainTrouble(const absl::Status& error) {
+  if (!absl::IsNotFound(error)) return error;
+  return base::NotFound(
+      "the API server does not know {}.{}: install the CRD (charts/neap/crds) or read objects from "
+      "files with --source=dir:PATH",
+      objects::kPlural, objects::kGroup);
+}
+
+std::vector<std::string> Texts(const std::vector<objects::Problem>& problems) {
+  std::vector<std::string> out;
+  for (const objects::Problem& problem : problems) out.push_back(objects::Text(problem));
+  return out;
+}
+
+}  // namespace
+
+AutoscalerView::AutoscalerView(Context context, objects::DecodeOptions decode,
+                               std::function<void(const ObjectNews&)> news)
+    : context_([&] {
+        context.report = [report = std::move(context.report)](std::string_view what,
+                                                              const absl::Status& error) {
+          if (report) report(what, ExplainTrouble(error));
+        };
+        return std::move(context);
+      }()),
+      decode_([&] {
+        decode.unknown_fields_are_errors = false;
+        return std::move(decode);
+      }()),
+      news_(std::move(news)) {
+  Collection<Item>::Callbacks callbacks;
+  callbacks.decode = [this](api::JsonObject& object, Collection<Item>::Item* item, bool*) {
+    return Decode(object, item);
+  };
+  callbacks.replaced = [this](auto all) { Replaced(std::move(all)); };
+  callbacks.changed = [this](auto item) { Changed(std::move(item)); };
+  callbacks.deleted = [this](const std::string& ns, const std::string& name) { Deleted(ns, name); };
+  callbacks.heard = [this] {
+    context_.sink(
+        control::ViewHeard{.view = control::View::kSpecs, .scope = std::string(kApiSource)});
+  };
+  collection_ = std::make_unique<Collection<Item>>(
+      context_, kWhat,
+      [](const std::string& ns) {
+        return api::ResourcePath(std::string(objects::kGroup), std::string(objects::kVersion),
+                                 std::string(objects::kPlural), ns);
+      },
+      std::move(callbacks));
+}
+
+AutoscalerView::~AutoscalerView() = default;
+
+absl::Status AutoscalerView::Decode(api::JsonObject& object, Collection<Item>::Item* out) const {
+  std::string_view json;
+  if (auto error = object.raw_json().get(json)) return api::JsonError(error);
+  auto tree = value::ParseJson(json, kWhat);
+  // The answer as a whole was JSON; what this object repeats or nests too deeply is its own fault,
+  // but without a name there is nobody to tell.
+  if (!tree.ok()) return base::DataLoss("{}", base::Message(tree.status()));
+  objects::Decoded decoded = objects::DecodeAutoscaler(*tree, decode_);
+  out->ns = decoded.key.ns;
+  out->name = decoded.key.name;
+  Item& item = out->value;
+  item.news = {.uid = decoded.uid,
+               .key = decoded.key,
+               .mode = decoded.mode,
+               .status = std::move(decoded.status),
+               .own_conditions = std::move(decoded.own_conditions),
+               .errors = Texts(decoded.errors),
+               .warnings = Texts(decoded.warnings)};
+  item.generation = decoded.generation;
+  if (decoded.errors.empty() && decoded.spec) {
+    item.spec = std::make_shared<const core::AutoscalerSpec>(*std::move(decoded.spec));
+  } else if (item.news.errors.empty()) {
+    item.news.errors.push_back("the object has no spec");
+  }
+  return absl::OkStatus();
+}
+
+bool AutoscalerView::Take(Known& known, Item& item) const {
+  if (known.uid != item.news.uid) {
+    known = Known();
+    known.uid = item.news.uid;
+  }
+  const bool same_generation = known.generation == item.generation && item.generation != 0;
+  known.generation = item.generation;
+  if (item.spec == nullptr) {
+    // Said once per generation: our own status write is an update, too.
+    if (known.refused && same_generation) item.news.errors.clear();
+    known.refused = true;
+    return false;
+  }
+  const bool is_new = known.refused || known.spec == nullptr || !(*known.spec == *item.spec) ||
+                      known.mode != item.news.mode;
+  known.refused = false;
+  if (is_new) known.spec = std::move(item.spec);
+  known.mode = item.news.mode;
+  return is_new;
+}
+
+control::SpecChange AutoscalerView::ChangeOf(const Known& known, const ObjectNews& news) {
+  return {.uid = known.uid,
+          .spec = known.spec,
+          .status = news.status,
+          .source = std::string(kApiSource)};
+}
+
+void AutoscalerView::Replaced(std::vector<Collection<Item>::Item> all) {
+  std::map<core::ObjectKey, Known> before = std::exchange(known_, {});
+  control::SpecsReplaced message{.source = std::string(kApiSource), .all = {}};
+  std::vector<ObjectNews> refused;
+  for (auto& [ns, name, item] : all) {
+    Known& known = known_[item.news.key];
+    if (const auto at = before.find(item.news.key); at != before.end()) {
+      known = std::move(at->second);
+    }
+    if (Take(known, item)) news_(item.news);
+    if (known.refused && !item.news.errors.empty()) {
+      item.news.mode = known.mode;
+      refused.push_back(item.news);
+    }
+    if (known.spec != nullptr) message.all.push_back(ChangeOf(known, item.news));
+  }
+  context_.sink(std::move(message));
+  for (const ObjectNews& news : refused) news_(news);
+}
+
+void AutoscalerView::Changed(Collection<Item>::Item item) {
+  Known& known = known_[item.value.news.key];
+  if (!known.uid.empty() && known.uid != item.value.news.uid) {  // another object of that name
+    context_.sink(control::SpecGone{known.uid});
+  }
+  if (Take(known, item.value)) {
+    news_(item.value.news);
+    context_.sink(ChangeOf(known, item.value.news));
+  } else if (known.refused && !item.value.news.errors.empty()) {
+    item.value.news.mode = known.mode;
+    news_(item.value.news);
+  }
+}
+
+void AutoscalerView::Deleted(const std::string& ns, const std::string& name) {
+  const auto at = known_.find({ns, name});
+  if (at == known_.end()) return;
+  context_.sink(control::SpecGone{at->second.uid});
+  known_.erase(at);
+}
+
+}  // namespace neap::kube
