@@ -55,6 +55,7 @@ std::vector<Action> Controller::Impl::Step(std::vector<Message> inbox, absl::Tim
   GrantSlots();
   EmitWatch();
   if (std::optional<Subscribe> changes = queries_.TakeChanges()) {
+    pods_unsettled_ = pods_unsettled_ || !changes->remove.empty();
     actions_.emplace_back(std::move(*changes));
   }
   for (Poll& poll : queries_.TakePolls()) {

@@ -116,8 +116,8 @@ void Controller::Impl::Start(Target& target, bool period_began) {
       // Due times wander by milliseconds: what is nearly due is due.
       const bool due = age >= use.interval - std::min(use.interval / 10, kStillFresh);
       const bool answered = query.answered_at >= query.asked_at;
-      if (answered && age <= fresh) continue;
-      if (cause == Cause::kPeriodic && answered && !due && use.interval > period) continue;
+      const bool serves = age <= fresh || (use.interval > period && !due);
+      if (cause == Cause::kPeriodic && answered && serves) continue;
       queries_.Ask(query, now_, wait);
     }
     target.awaited.push_back(&query);

@@ -78,6 +78,7 @@ Query* QueryTable::Use(Subscription wanted, Target* target, absl::Duration inter
     queries_.Insert(id, std::move(made));
     changed_[id] = query;
   }
+  abandoned_.erase(query->serial);
   const auto user = std::find_if(query->users.begin(), query->users.end(),
                                  [&](const Query::User& u) { return u.target == target; });
   if (user == query->users.end()) {
@@ -97,17 +98,26 @@ void QueryTable::Retime(Query& query) {
   changed_[query.subscription.id] = &query;
 }
 
+// It goes at the end of the step: who leaves and comes back within one finds its readings and the
+// poll that is outstanding.
 void QueryTable::Leave(Query* query, Target* target) {
   std::erase_if(query->users, [&](const Query::User& user) { return user.target == target; });
-  if (!query->users.empty()) {
+  if (query->users.empty()) {
+    abandoned_[query->serial] = query;
+  } else {
     Retime(*query);
-    return;
   }
-  Close(*query);
-  if (query->pods != nullptr) pods_->Release(query->pods);
-  const std::string id = query->subscription.id;
-  changed_[id] = nullptr;
-  queries_.Erase(id);
+}
+
+void QueryTable::DropAbandoned() {
+  for (const auto& [serial, query] : abandoned_) {
+    Close(*query);
+    if (query->pods != nullptr) pods_->Release(query->pods);
+    const std::string id = query->subscription.id;
+    changed_[id] = nullptr;
+    queries_.Erase(id);
+  }
+  abandoned_.clear();
 }
 
 Query* QueryTable::Find(const std::string& id) {
@@ -252,6 +262,7 @@ absl::Time QueryTable::NextDeadline() const {
 }
 
 std::optional<Subscribe> QueryTable::TakeChanges() {
+  DropAbandoned();
   if (changed_.empty()) return std::nullopt;
   Subscribe changes;
   for (const auto& [id, query] : changed_) {

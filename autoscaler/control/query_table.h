@@ -90,11 +90,13 @@ class QueryTable {
   bool Put(Query::Slot& slot, MetricReading reading, bool pushed, absl::Time now);
   void Retime(Query& query);
   void Close(Query& query);
+  void DropAbandoned();
 
   PodTable* pods_;
   base::StringLookup<std::unique_ptr<Query>> queries_;
   std::map<std::pair<absl::Time, uint64_t>, Query*> deadlines_;
   std::map<std::string, Query*> changed_;  // by id; null: removed
+  std::map<uint64_t, Query*> abandoned_;   // by serial: without users
   std::map<absl::Duration, Poll> polls_;
   uint64_t serial_ = 0;
   uint64_t round_ = 0;

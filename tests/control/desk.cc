@@ -67,11 +67,11 @@ TargetRef Desk::RefOf(const std::string& name) const {
   return {.group = "apps", .kind = "Deployment", .ns = "shop", .name = name};
 }
 
-void Desk::Put(core::AutoscalerSpec spec) {
+void Desk::Put(core::AutoscalerSpec spec, core::Status status) {
   const std::string uid = spec.uid;
   SpecChange change{.uid = uid,
                     .spec = std::make_shared<const core::AutoscalerSpec>(std::move(spec)),
-                    .status = {},
+                    .status = std::move(status),
                     .source = "api"};
   specs_[uid] = change;
   In(std::move(change));

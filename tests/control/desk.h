@@ -40,7 +40,8 @@ class Desk {
 
   // ---- what comes in; nothing happens before Step or Run ----
   void In(Message message) { inbox_.push_back(std::move(message)); }
-  void Put(core::AutoscalerSpec spec);                    // in view "api", uid "uid-NAME"
+  // In view "api", uid "uid-NAME", with the status that is stored.
+  void Put(core::AutoscalerSpec spec, core::Status status = {});
   void SyncSpecs();                                       // the list of all that were put
   void Scale(const std::string& name, int32_t replicas);  // by someone else, or at first
   void Gone(const std::string& name);                     // the workload
