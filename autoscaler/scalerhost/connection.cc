@@ -1,5 +1,6 @@
 #include "autoscaler/scalerhost/connection.h"
 
+#include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
@@ -19,6 +20,7 @@ namespace {
 
 constexpr int kMinConnectMilliseconds = 5000;  // one attempt to connect may take so long
 constexpr unsigned kCertificateRefreshSeconds = 10;
+constexpr std::chrono::milliseconds kStatusWait(500);  // between the last frame and the status
 
 absl::Status FromGrpc(const std::string& address, const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
@@ -107,15 +109,12 @@ class WatchCall final : public Stream,
       reading_ = false;
       frame = std::move(frame_);
       if (ok && cancelled_) return ReadOn();
-      if (!ok) {
-        // Reading also ends at a message that can't be parsed; then the call is over for us.
-        ended_ = true;
-        context_.TryCancel();
-      }
+      if (!ok) ended_ = true;
     }
     if (ok) {
       handlers_.on_frame(std::move(frame));
     } else {
+      CancelSoon();
       RemoveHold();
     }
   }
@@ -125,12 +124,22 @@ class WatchCall final : public Stream,
     if (ok && !ended_ && !queue_.empty()) StartWrite(&queue_.front());
   }
   void OnDone(const grpc::Status& status) override {
+    status_is_due_.Cancel();
     handlers_.on_end(FromGrpc(address_, status));
     calls_->Remove(this);
     self_.reset();
   }
 
  private:
+  // Reading ends with the call, whose status then follows, but also at a message that can't be
+  // parsed; then nothing follows. A cancel at once would hide the status.
+  void CancelSoon() {
+    status_is_due_.Set(std::chrono::system_clock::now() + kStatusWait,
+                       [weak = std::weak_ptr<WatchCall>(self_)](bool expired) {
+                         const std::shared_ptr<WatchCall> call = weak.lock();
+                         if (expired && call) call->context_.TryCancel();
+                       });
+  }
   void ReadOn() NEAP_REQUIRES(mutex_) {
     if (reading_ || ended_) return;
     reading_ = true;
@@ -143,6 +152,7 @@ class WatchCall final : public Stream,
   const StreamHandlers handlers_;
   grpc::ClientContext context_;
   std::shared_ptr<WatchCall> self_;
+  grpc::Alarm status_is_due_;
   mutable base::Mutex mutex_;
   std::unique_ptr<pb::WatchResponse> frame_ NEAP_GUARDED_BY(mutex_);  // being read
   bool reading_ NEAP_GUARDED_BY(mutex_) = false;

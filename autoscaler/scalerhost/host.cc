@@ -128,7 +128,7 @@ class Host::Impl {
   void TakeChange(control::Subscribe change);
   void TakePoll(uint64_t round, std::vector<std::string> ids, absl::Duration deadline);
   bool Undecided() const;  // an endpoint's first attempt is under way
-  void ReleaseHeld();
+  void ReleaseHeld();      // takes held polls again; what must wait longer is held again
   void FailOverdueHeld();
 
   const HostOptions options_;
@@ -219,7 +219,7 @@ void Host::Impl::OnEndpointChanged() {
   for (auto& [id, trigger] : triggers_) Route(trigger, moves);
   Apply(std::move(moves));
   PublishTypes();
-  if (!Undecided()) ReleaseHeld();
+  ReleaseHeld();
 }
 
 void Host::Impl::RebuildRoutes() {
