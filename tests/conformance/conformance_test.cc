@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "tools/neapctl/conformance/parse.h"
+
 namespace neap::conformance {
 namespace {
 
@@ -54,6 +56,59 @@ TEST(Conformance, AMissingFileIsNamed) {
   Report report;
   EXPECT_THAT(RunFile("tests/conformance/none.jsonl", nullptr, report).ToString(),
               testing::HasSubstr("none.jsonl"));
+}
+
+TEST(Conformance, DifferencesNeedAReasonAndAreListedOnce) {
+  const auto good = ParseDifferences("# why\n\nredis/a because of this\ncron/b  that");
+  ASSERT_TRUE(good.ok()) << good.status();
+  EXPECT_EQ(*good, (Differences{{"cron/b", "that"}, {"redis/a", "because of this"}}));
+  EXPECT_THAT(ParseDifferences("redis/a x\nredis/b \n").status().ToString(),
+              testing::HasSubstr("keda_differences.txt:2: \"redis/b \" has no reason"));
+  EXPECT_THAT(ParseDifferences("redis/a x\nredis/a y").status().ToString(),
+              testing::HasSubstr(":2: \"redis/a\" is there twice"));
+}
+
+constexpr char kCpuRow[] = R"({"id":"cpu/base","type":"cpu",
+    "input":{"metadata":{"value":"50"},"metricType":"Utilization"},
+    "expect":{"ok":true,"metrics":[
+        {"name":"cpu","kind":"Resource","targetType":"Utilization","target":50000}]}})";
+
+// Rows are asked of scalers in tests/neapctl; here is what needs none.
+TEST(Conformance, ParseRowsAreCountedByTheirType) {
+  auto client = scalerhost::Client::Make("unix:///nobody/is/here");
+  ASSERT_TRUE(client.ok()) << client.status();
+  ParseRunner runner(**client, {"redis"}, {{"cpu/wrong", "on purpose"}});
+  FamilyReport report;
+
+  nlohmann::json row = nlohmann::json::parse(kCpuRow);
+  runner.Run(row, report);
+  EXPECT_EQ(report.passed, 1);
+
+  row["expect"]["metrics"][0]["target"] = 60000;
+  runner.Run(row, report);
+  EXPECT_EQ(report.failed, 1);
+  ASSERT_EQ(report.first_differences.size(), 1U);
+  EXPECT_EQ(report.first_differences[0].expected, "accepted [Resource cpu Utilization 60000]");
+  EXPECT_EQ(report.first_differences[0].actual, "accepted [Resource cpu Utilization 50000]");
+
+  row["id"] = "cpu/wrong";
+  runner.Run(row, report);  // differs, as it is listed
+  EXPECT_EQ(report.passed, 2);
+  EXPECT_EQ(runner.differed().size(), 1U);
+
+  row["type"] = "kafka";
+  runner.Run(row, report);
+  EXPECT_EQ(report.skips["trigger type kafka is not built"], 1);
+
+  // Nobody answers: no agreement, whatever the row expects.
+  row["type"] = "redis";
+  row["expect"] = {{"ok", false}, {"stage", "parse"}};
+  for (const char* id : {"redis/a", "cpu/wrong"}) {
+    row["id"] = id;
+    runner.Run(row, report);
+  }
+  EXPECT_EQ(report.failed, 3);
+  EXPECT_THAT(report.first_differences.back().actual, testing::HasSubstr("unix:///nobody/is/here"));
 }
 
 }  // namespace

@@ -136,6 +136,30 @@ int Main(int argc, char** argv) {
       ->type_name("SECONDS");
   command->callback([&] { code = ScalerRead(read); });
 
+  PlaygroundOptions playground;
+  command = Add(app, "playground",
+                "Serve a virtual cluster as a Kubernetes API server does, on loopback, for neapd, "
+                "scalers and kubectl; runs until SIGINT or SIGTERM",
+                "  neapctl playground --world world.yaml --kubeconfig=/tmp/playground.yaml\n"
+                "  KUBECONFIG=/tmp/playground.yaml kubectl get deploy,pods,autoscalers\n"
+                "What it serves: autoscaler/playground/playground.h\n",
+                nullptr);
+  command->add_option("--world", playground.world, "The world: deployments, load, queues")
+      ->required()
+      ->type_name("FILE");
+  command->add_option("--objects", playground.objects, "Files with Autoscaler objects")
+      ->type_name("FILE");
+  command->add_option("--port", playground.port, "Port of 127.0.0.1; 0, the default: a free one")
+      ->check(CLI::Range(0, 65535).description(""))
+      ->type_name("PORT");
+  command->add_option("--kubeconfig", playground.kubeconfig, "Written at start")->type_name("FILE");
+  command->add_option("--token", playground.token, "Asked of API requests; in the kubeconfig")
+      ->type_name("TEXT");
+  command->add_flag("--tls", playground.tls, "Serve https with a certificate of its own");
+  command->add_option("--for", playground.duration, "Stop after this time, such as 90s")
+      ->type_name("TIME");
+  command->callback([&] { code = Playground(playground); });
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
