@@ -50,7 +50,9 @@ void DirSource::Scan() {
   warnings_ = scanned.warnings.size();
   // The mode comes first: what the controller decides of an object is routed by it.
   for (const auto& [uid, mode] : scanned.modes) {
-    objects_.Put(uid, {.source = source(), .mode = mode, .own_conditions = {}, .warnings = {}});
+    objects_.Put(
+        uid,
+        {.source = source(), .mode = mode, .own_conditions = {}, .errors = {}, .warnings = {}});
   }
   for (control::Message& message : scanned.messages) {
     if (auto* change = std::get_if<control::SpecChange>(&message)) change->source = source();

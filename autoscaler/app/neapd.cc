@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cctype>
 #include <cstdlib>
@@ -25,6 +26,7 @@
 #include "autoscaler/kube/api/client.h"
 #include "autoscaler/kube/api/config.h"
 #include "autoscaler/kube/api/discovery.h"
+#include "autoscaler/kube/autoscaler_view.h"
 #include "autoscaler/kube/context.h"
 #include "autoscaler/kube/event_writer.h"
 #include "autoscaler/kube/objects/status_json.h"
@@ -101,7 +103,10 @@ std::function<double()> Jitter() {
 class Neapd::Impl {
  public:
   explicit Impl(const Options& options)
-      : options_(options), objects_(options.dry_run), metrics_(kVersion) {}
+      : options_(options),
+        wants_api_(std::ranges::find(options_.sources, kube::kApiSource) != options_.sources.end()),
+        objects_(options.dry_run),
+        metrics_(kVersion) {}
   ~Impl() { Stop(); }
 
   absl::Status Start();
@@ -110,6 +115,8 @@ class Neapd::Impl {
 
  private:
   void MakeKube(kube::api::ClusterConfig config);
+  void WatchAutoscalers();
+  void OnNews(const kube::ObjectNews& news);
   absl::Status MakeHost();
   void MakeLoop();
   absl::Status MakeServer();
@@ -123,6 +130,7 @@ class Neapd::Impl {
   std::string Unready() const;
 
   const Options options_;
+  const bool wants_api_;  // Autoscaler objects of the API server are a source
   const base::Clock clock_;
   Inbox inbox_;
   ObjectTable objects_;
@@ -144,6 +152,8 @@ class Neapd::Impl {
   std::unique_ptr<kube::EventWriter> event_writer_;    // null when events are not written
   std::unique_ptr<kube::ScaleViews> scales_;
   std::unique_ptr<kube::PodViews> pods_;
+  std::unique_ptr<kube::AutoscalerView> autoscalers_;  // null without the api source
+  std::atomic<bool> autoscalers_listed_ = false;
   std::unique_ptr<scalerhost::Host> host_;
   std::unique_ptr<ControlLoop> loop_;
   std::unique_ptr<DirSource> directory_;  // null without a dir: source
@@ -161,6 +171,7 @@ absl::Status Neapd::Impl::Start() {
   MakeLoop();
   NEAP_RETURN_IF_ERROR(MakeServer());
   loop_->Start();
+  WatchAutoscalers();
   if (directory_ != nullptr) directory_->Start();
   return absl::OkStatus();
 }
@@ -198,6 +209,48 @@ void Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
   }
   scales_ = std::make_unique<kube::ScaleViews>(context_);
   pods_ = std::make_unique<kube::PodViews>(context_);
+}
+
+void Neapd::Impl::WatchAutoscalers() {
+  if (!wants_api_) return;
+  kube::Context context = context_;
+  context.sink = [this](control::Message message) {
+    objects_.Apply(std::string(kube::kApiSource), message);
+    const bool list = std::holds_alternative<control::SpecsReplaced>(message);
+    inbox_.Push(std::move(message));
+    if (list) autoscalers_listed_ = true;
+  };
+  kube::objects::DecodeOptions decode;
+  decode.unknown_fields_are_errors = false;
+  decode.default_period = options_.sync_period;
+  decode.scale_to_zero = options_.hpa.scale_to_zero;
+  autoscalers_ = std::make_unique<kube::AutoscalerView>(
+      std::move(context), std::move(decode),
+      [this](const kube::ObjectNews& news) { OnNews(news); });
+}
+
+// On the http::Client's thread. The problems of an object are told where its owner looks: in its
+// condition Accepted, which control's status writes carry along; a refused object may be unknown to
+// control, so it is written at once.
+void Neapd::Impl::OnNews(const kube::ObjectNews& news) {
+  const bool changed = objects_.Put(news.uid, {.source = std::string(kube::kApiSource),
+                                               .mode = news.mode,
+                                               .own_conditions = news.own_conditions,
+                                               .errors = news.errors,
+                                               .warnings = news.warnings});
+  if (!changed) return;
+  for (const std::string& line : news.errors) {
+    telemetry::LogWarning(fmt::format("{}: refused: {}", news.key.Text(), line));
+  }
+  for (const std::string& line : news.warnings) {
+    telemetry::LogWarning(fmt::format("{}: {}", news.key.Text(), line));
+  }
+  if (status_writer_ == nullptr || news.errors.empty()) return;
+  status_writer_->Write({.uid = news.uid,
+                         .key = news.key,
+                         .kind = core::ObjectKind::kAutoscaler,
+                         .status = news.status,
+                         .explanation = ""});
 }
 
 absl::Status Neapd::Impl::MakeHost() {
@@ -326,6 +379,12 @@ void Neapd::Impl::AddMetricSources() {
                      [this, number] { return number(host_->counters().refused_types); });
   metrics_.AddSource("neap_object_problems", [this] {
     std::vector<Sample> out;
+    if (wants_api_) {
+      const std::string source(kube::kApiSource);
+      const ObjectTable::Problems problems = objects_.ProblemsOf(source);
+      out.push_back({{source, "error"}, static_cast<double>(problems.errors)});
+      out.push_back({{source, "warning"}, static_cast<double>(problems.warnings)});
+    }
     if (directory_ != nullptr) {
       out.push_back({{directory_->source(), "error"}, static_cast<double>(directory_->errors())});
       out.push_back(
@@ -344,6 +403,9 @@ std::string Neapd::Impl::Unhealthy() const {
 std::string Neapd::Impl::Unready() const {
   if (stopping_) return "stopping";
   if (std::string why = Unhealthy(); !why.empty()) return why;
+  if (wants_api_ && !autoscalers_listed_) {
+    return "autoscalers are not listed from the API server yet";
+  }
   if (directory_ != nullptr && !directory_->listed()) {
     return "objects of " + directory_->source() + " are not read yet";
   }
@@ -362,8 +424,9 @@ void Neapd::Impl::Stop() {
     }
   }
   inbox_.Close();
+  if (server_ != nullptr) server_->Stop();  // its handlers look at the parts below
   directory_.reset();
-  if (server_ != nullptr) server_->Stop();
+  autoscalers_.reset();
   host_.reset();
   pods_.reset();
   scales_.reset();

@@ -10,9 +10,15 @@ namespace neap::app {
 
 using kube::objects::Mode;
 
-void ObjectTable::Put(const std::string& uid, Object object) {
+bool ObjectTable::Put(const std::string& uid, Object object) {
   base::MutexLock lock(mutex_);
-  objects_[uid] = std::move(object);
+  const auto [at, fresh] = objects_.try_emplace(uid);
+  Object& known = at->second;
+  const bool news = known.errors != object.errors || known.warnings != object.warnings;
+  // What was stored may be older than what we said since.
+  if (!fresh) object.own_conditions = std::move(known.own_conditions);
+  known = std::move(object);
+  return news;
 }
 
 void ObjectTable::Apply(const std::string& source, const control::Message& message) {
@@ -67,12 +73,27 @@ std::vector<core::Condition> ObjectTable::OwnConditions(std::string_view uid, ab
                            .reason = "Valid",
                            .message = "the object is valid",
                            .last_transition = now};
-  if (!object.warnings.empty()) {
+  if (!object.errors.empty()) {
+    accepted.status = core::ConditionStatus::kFalse;
+    accepted.reason = "Invalid";
+    accepted.message = fmt::format("{}", fmt::join(object.errors, "; "));
+  } else if (!object.warnings.empty()) {
     accepted.reason = "ValidWithWarnings";
     accepted.message = fmt::format("{}", fmt::join(object.warnings, "; "));
   }
   kube::objects::SetCondition(object.own_conditions, std::move(accepted), now);
   return object.own_conditions;
+}
+
+ObjectTable::Problems ObjectTable::ProblemsOf(std::string_view source) const {
+  base::MutexLock lock(mutex_);
+  Problems out;
+  for (const auto& [uid, object] : objects_) {
+    if (object.source != source) continue;
+    out.errors += object.errors.size();
+    out.warnings += object.warnings.size();
+  }
+  return out;
 }
 
 size_t ObjectTable::size() const {

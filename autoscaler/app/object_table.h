@@ -20,17 +20,18 @@ namespace neap::app {
 class ObjectTable {
  public:
   struct Object {
-    std::string source;  // "api", "dir:PATH"
-    kube::objects::Mode mode = kube::objects::Mode::kLive;
-    std::vector<core::Condition> own_conditions;  // as stored last: DryRun, Accepted
-    std::vector<std::string> warnings;            // of the decoder; "path: message"
+    std::string source;                                     // "api", "dir:PATH"
+    kube::objects::Mode mode = kube::objects::Mode::kLive;  // of the spec that is in force
+    std::vector<core::Condition> own_conditions;            // as stored: DryRun, Accepted
+    std::vector<std::string> errors;  // the object as it stands is refused; "path: message"
+    std::vector<std::string> warnings;
   };
 
   // `dry_run`: the scale of no object may be written.
   explicit ObjectTable(bool dry_run) : dry_run_(dry_run) {}
 
-  // An object that appeared or changed.
-  void Put(const std::string& uid, Object object) NEAP_EXCLUDES(mutex_);
+  // An object that appeared or changed. True: its errors or warnings are others than before.
+  bool Put(const std::string& uid, Object object) NEAP_EXCLUDES(mutex_);
   // Keeps the table in step with a message that a source is about to hand on: what it says is gone
   // goes. Objects that it brings must have been Put.
   void Apply(const std::string& source, const control::Message& message) NEAP_EXCLUDES(mutex_);
@@ -45,6 +46,11 @@ class ObjectTable {
   std::vector<core::Condition> OwnConditions(std::string_view uid, absl::Time now)
       NEAP_EXCLUDES(mutex_);
 
+  struct Problems {
+    size_t errors = 0;
+    size_t warnings = 0;
+  };
+  Problems ProblemsOf(std::string_view source) const NEAP_EXCLUDES(mutex_);
   size_t size() const NEAP_EXCLUDES(mutex_);
 
  private:

@@ -1,0 +1,95 @@
+#include "autoscaler/app/object_table.h"
+
+#include <gtest/gtest.h>
+
+namespace neap::app {
+namespace {
+
+using kube::objects::Mode;
+
+ObjectTable::Object From(const std::string& source, Mode mode) {
+  return {.source = source, .mode = mode, .own_conditions = {}, .errors = {}, .warnings = {}};
+}
+
+TEST(ObjectTable, OnlyLiveObjectsAreWritten) {
+  ObjectTable objects(/*dry_run=*/false);
+  objects.Put("live", From("api", Mode::kLive));
+  objects.Put("dry", From("api", Mode::kDryRun));
+  EXPECT_FALSE(objects.Withheld("live"));
+  EXPECT_TRUE(objects.Withheld("dry"));
+  EXPECT_TRUE(objects.Withheld("nobody"));  // what is not known is not written
+  objects.Put("live", From("api", Mode::kDryRun));
+  EXPECT_TRUE(objects.Withheld("live"));
+}
+
+TEST(ObjectTable, ADryRunOfTheInstallationWithholdsAll) {
+  ObjectTable objects(/*dry_run=*/true);
+  objects.Put("live", From("api", Mode::kLive));
+  EXPECT_TRUE(objects.Withheld("live"));
+}
+
+TEST(ObjectTable, ForgetsWhatASourceDropped) {
+  ObjectTable objects(/*dry_run=*/false);
+  objects.Put("a", From("api", Mode::kLive));
+  objects.Put("b", From("api", Mode::kLive));
+  objects.Put("file", From("dir:/x", Mode::kLive));
+  objects.Apply("api", control::SpecsReplaced{.source = "api",
+                                              .all = {{.uid = "b", .spec = {}, .status = {}}}});
+  EXPECT_TRUE(objects.Withheld("a"));
+  EXPECT_FALSE(objects.Withheld("b"));
+  EXPECT_FALSE(objects.Withheld("file"));  // of another source
+  objects.Apply("dir:/x", control::SpecGone{.uid = "file"});
+  EXPECT_TRUE(objects.Withheld("file"));
+  EXPECT_EQ(objects.size(), 1u);
+}
+
+TEST(ObjectTable, OnlyObjectsOfTheApiHaveAStatusThere) {
+  ObjectTable objects(/*dry_run=*/false);
+  objects.Put("a", From("api", Mode::kLive));
+  objects.Put("file", From("dir:/x", Mode::kLive));
+  EXPECT_TRUE(objects.InApi("a"));
+  EXPECT_FALSE(objects.InApi("file"));
+  EXPECT_FALSE(objects.InApi("nobody"));
+}
+
+TEST(ObjectTable, TheDryRunConditionKeepsItsTimeUntilItTurns) {
+  const absl::Time t0 = absl::UnixEpoch() + absl::Hours(1);
+  ObjectTable objects(/*dry_run=*/false);
+  objects.Put("a", From("api", Mode::kDryRun));
+  const auto first = objects.OwnConditions("a", t0);
+  ASSERT_FALSE(first.empty());
+  EXPECT_EQ(first[0].type, "DryRun");
+  EXPECT_EQ(first[0].status, core::ConditionStatus::kTrue);
+  EXPECT_EQ(first[0].last_transition, t0);
+  EXPECT_EQ(objects.OwnConditions("a", t0 + absl::Minutes(1)), first);
+
+  objects.Put("a", From("api", Mode::kLive));
+  const auto turned = objects.OwnConditions("a", t0 + absl::Minutes(2));
+  EXPECT_EQ(turned[0].status, core::ConditionStatus::kFalse);
+  EXPECT_EQ(turned[0].reason, "Live");
+  EXPECT_EQ(turned[0].last_transition, t0 + absl::Minutes(2));
+}
+
+TEST(ObjectTable, TheAcceptedConditionTellsTheProblems) {
+  const absl::Time t0 = absl::UnixEpoch() + absl::Hours(1);
+  const auto accepted = [&](ObjectTable& objects) { return objects.OwnConditions("a", t0).at(1); };
+  ObjectTable objects(/*dry_run=*/false);
+  ObjectTable::Object object = From("api", Mode::kLive);
+  object.warnings = {"spec.foo: unknown field"};
+  EXPECT_TRUE(objects.Put("a", object));
+  EXPECT_FALSE(objects.Put("a", object));  // nothing new
+  EXPECT_EQ(accepted(objects).type, "Accepted");
+  EXPECT_EQ(accepted(objects).status, core::ConditionStatus::kTrue);
+  EXPECT_EQ(accepted(objects).message, "spec.foo: unknown field");
+
+  object.errors = {"spec.maxReplicas: must be set", "spec.x: wrong"};
+  EXPECT_TRUE(objects.Put("a", object));
+  EXPECT_EQ(accepted(objects).status, core::ConditionStatus::kFalse);
+  EXPECT_EQ(accepted(objects).message, "spec.maxReplicas: must be set; spec.x: wrong");
+  EXPECT_EQ(objects.ProblemsOf("api").errors, 2u);
+  EXPECT_EQ(objects.ProblemsOf("api").warnings, 1u);
+  EXPECT_EQ(objects.ProblemsOf("dir:/x").errors, 0u);
+}
+
+}  // namespace
+}  // namespace neap::app
