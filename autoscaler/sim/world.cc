@@ -235,10 +235,9 @@ void World::Reconcile(int index) {
     deployment.observed_generation = deployment.generation;
     Changed(Change::Kind::kDeployment, index);
   }
-  for (int i = deployment.active; i < deployment.replicas; ++i) StartPod(index, false);
-  for (int i = deployment.replicas; i < deployment.active; ++i) {
-    EndPod(index, *PodToEnd(deployment));
-  }
+  const int missing = deployment.replicas - deployment.active;
+  for (int i = 0; i < missing; ++i) StartPod(index, false);
+  for (int i = 0; i < -missing; ++i) EndPod(index, PodToEnd(deployment));
   Recount(index);
 }
 
@@ -275,7 +274,7 @@ void World::EndPod(int index, Pod& pod) {
 
 // As the ReplicaSet controller ranks them: what does not run yet, then what is not ready, then the
 // youngest.
-Pod* World::PodToEnd(Deployment& deployment) {
+Pod& World::PodToEnd(const Deployment& deployment) const {
   const auto rank = [](const Pod& pod) {
     return pod.phase == PodPhase::kPending ? 0 : pod.ready ? 2 : 1;
   };
@@ -285,8 +284,7 @@ Pod* World::PodToEnd(Deployment& deployment) {
     if (best == nullptr || rank(**pod) < rank(*best)) best = pod->get();
   }
   NEAP_CHECK(best != nullptr, "more pods to end than there are");
-  deployment.active--;
-  return best;
+  return *best;
 }
 
 void World::Recount(int index) {

@@ -146,7 +146,7 @@ class World {
   void Reconcile(int deployment);
   void StartPod(int deployment, bool ready_at_once);
   void EndPod(int deployment, Pod& pod);
-  Pod* PodToEnd(Deployment& deployment);
+  Pod& PodToEnd(const Deployment& deployment) const;
   void Recount(int deployment);  // counts, share per pod, and a Change when the counts differ
   void Spread(int deployment);   // the load over the ready pods
   Pod* Find(const Event& event);
