@@ -76,7 +76,7 @@ class GrpcServer final : public Server {
     if (server_ == nullptr || port == 0) {
       return base::Unavailable("can't listen on {}", options_.listen);
     }
-    address_ = where.path.empty() ? fmt::format("{}:{}", where.host, port) : "unix:" + where.path;
+    address_ = where.path.empty() ? fmt::format("{}:{}", where.host, port) : options_.listen;
     server_->GetHealthCheckService()->SetServingStatus(kServiceName, true);
     if (!where.path.empty() && chmod(where.path.c_str(), options_.socket_mode) != 0) {
       return base::Unavailable("can't set the mode of {}: {}", where.path, std::strerror(errno));
