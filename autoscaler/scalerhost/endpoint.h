@@ -55,6 +55,9 @@ struct EndpointContext {
   std::function<void()> changed;
 };
 
+// Host and Endpoint share what control asked for.
+using SharedSubscription = std::shared_ptr<const control::Subscription>;
+
 class Endpoint {
  public:
   Endpoint(std::string address, std::unique_ptr<Connection> connection,
@@ -65,7 +68,7 @@ class Endpoint {
   void Close() { connection_->Close(); }
 
   // Ids in `put` that are known are replaced.
-  void Change(std::vector<control::Subscription> put, const std::vector<std::string>& remove);
+  void Change(const std::vector<SharedSubscription>& put, const std::vector<std::string>& remove);
   // Ids must be known here. Answers all by `deadline` from now.
   void Poll(uint64_t round, std::vector<std::string> ids, absl::Duration deadline);
 
@@ -80,13 +83,14 @@ class Endpoint {
   enum class State : uint8_t { kConnecting, kWatching, kReading, kDown };
 
   struct Trigger {
-    control::Subscription subscription;
+    SharedSubscription subscription;
     uint64_t generation = 0;    // of the set that carried it in this session
     bool acknowledged = false;  // in this session; `opened` is then the scaler's word
     control::TriggerOpened opened;
-    bool announced = false;       // control was told `opened`
-    uint64_t round = 0;           // that waits for an answer; 0: none
-    uint64_t answered_round = 0;  // the last that the scaler itself answered
+    bool announced = false;         // control was told `opened`
+    uint64_t asked_generation = 0;  // `generation` when the poll on its way was sent
+    uint64_t round = 0;             // that waits for an answer; 0: none
+    uint64_t answered_round = 0;    // the last that the scaler itself answered
   };
   struct Round {  // a Poll on its way
     uint64_t round = 0;
@@ -132,6 +136,7 @@ class Endpoint {
   void OnDeadline(uint64_t key);
   void Answer(Trigger& trigger, control::TriggerReading reading);
   void Fail(Trigger& trigger, core::ReadingError error);
+  size_t FailRound(const Round& round, const core::ReadingError& error);  // how many
   void FailRounds(const core::ReadingError& error);
 
   void Announce(Trigger& trigger, control::TriggerOpened opened);

@@ -40,26 +40,25 @@ void Endpoint::Poll(uint64_t round, std::vector<std::string> ids, absl::Duration
   }
   now_.counters.polls += taken.size();
 
-  const uint64_t key = ++last_round_key_;
   const absl::Duration left = std::max(deadline - Margin(deadline), absl::ZeroDuration());
-  const Round& added = rounds_
-                           .emplace(key, Round{.round = round,
-                                               .ids = std::move(taken),
-                                               .deadline = context_.clock.Elapsed() + left})
-                           .first->second;
-  context_.loop.After(left, [this, key] { OnDeadline(key); });
+  Round asked{.round = round, .ids = std::move(taken), .deadline = context_.clock.Elapsed() + left};
   switch (state_) {
     case State::kConnecting:
       break;  // sent when there is a session
     case State::kWatching:
-      SendPoll(added);
+      SendPoll(asked);
       break;
     case State::kReading:
-      SendReads(added);
+      SendReads(asked);
       break;
     case State::kDown:
-      FailRounds(down_error_);
+      FailRound(asked, down_error_);
       break;
+  }
+  if (state_ != State::kDown) {
+    const uint64_t key = ++last_round_key_;
+    rounds_.emplace(key, std::move(asked));
+    context_.loop.After(left, [this, key] { OnDeadline(key); });
   }
   Publish();
 }
@@ -82,10 +81,8 @@ void Endpoint::SendPoll(const Round& round) {
   const absl::Duration left = Left(round);
   if (ids.empty() || left <= absl::ZeroDuration()) return;  // an empty list would mean "all"
   if (stream_->unsent() > kMaxUnsent) {
-    for (const std::string& id : ids) {
-      Fail(triggers_.at(id), {.kind = core::ErrorKind::kUnavailable,
-                              .message = fmt::format("scaler {}: it takes no requests", address_)});
-    }
+    FailRound(round, {.kind = core::ErrorKind::kUnavailable,
+                      .message = fmt::format("scaler {}: it takes no requests", address_)});
     return;
   }
   const int64_t nanoseconds = absl::ToInt64Nanoseconds(std::max(left - Margin(left), left / 2));
@@ -101,6 +98,8 @@ void Endpoint::SendPoll(const Round& round) {
     bytes = 0;
   };
   for (const std::string& id : ids) {
+    Trigger& trigger = triggers_.at(id);
+    trigger.asked_generation = trigger.generation;
     if (bytes > 0 && bytes + id.size() + kFieldOverhead > kFrameBudget) flush();
     bytes += id.size() + kFieldOverhead;
     frame.mutable_poll()->add_trigger_ids(id);
@@ -133,7 +132,7 @@ void Endpoint::StartQueuedReads() {
     pb::ReadRequest request;
     size_t bytes = 0;
     for (size_t i = 0; i < batch.ids.size(); ++i) {
-      pb::Trigger wire = ToWire(triggers_.at(batch.ids[i]).subscription);
+      pb::Trigger wire = ToWire(*triggers_.at(batch.ids[i]).subscription);
       bytes += wire.ByteSizeLong() + kFieldOverhead;
       if (i > 0 && bytes > kFrameBudget) {  // the rest goes into a call of its own
         const auto rest = batch.ids.begin() + static_cast<ptrdiff_t>(i);
@@ -165,9 +164,9 @@ void Endpoint::OnRead(const Round& batch, absl::StatusOr<pb::ReadResponse> answe
       EndSession(answer.status());
       return;
     }
-    for (const std::string& id : Unanswered(batch)) {
-      if (answer.status().code() == absl::StatusCode::kDeadlineExceeded) ++now_.counters.timeouts;
-      Fail(triggers_.at(id), ErrorOf(answer.status()));
+    const size_t failed = FailRound(batch, ErrorOf(answer.status()));
+    if (answer.status().code() == absl::StatusCode::kDeadlineExceeded) {
+      now_.counters.timeouts += failed;
     }
   } else {
     now_.counters.bytes += answer->ByteSizeLong();
@@ -242,39 +241,44 @@ control::TriggerReading Endpoint::Judge(const pb::Reading& reading, const Trigge
                                         absl::Time received) {
   const auto refuse = [&](Violation violation, std::string_view what) {
     Count(violation);
-    return FailedReading(trigger.subscription.id, reading.round(),
+    return FailedReading(trigger.subscription->id, reading.round(),
                          {.kind = core::ErrorKind::kBadAnswer,
                           .message = fmt::format("bad answer of the scaler: {}", what)});
   };
+  const uint64_t oldest = reading.round() == 0 ? trigger.generation : trigger.asked_generation;
   if (state_ == State::kWatching &&
-      (reading.generation() < trigger.generation || reading.generation() > generation_)) {
+      (reading.generation() < oldest || reading.generation() > generation_)) {
     return refuse(Violation::kBadGeneration, "the reading belongs to another set of triggers");
   }
   if (!trigger.acknowledged && !reading.has_error()) {
     return refuse(Violation::kReadingBeforeStatus, "a reading of a trigger without status");
   }
-  return CheckReading(reading, trigger.subscription.type, trigger.opened, received,
+  return CheckReading(reading, trigger.subscription->type, trigger.opened, received,
                       now_.counters.violations);
 }
 
 void Endpoint::OnDeadline(uint64_t key) {
-  const auto round = rounds_.extract(key);
-  for (const std::string& id : Unanswered(round.mapped())) {
-    ++now_.counters.timeouts;
-    Fail(triggers_.at(id), {.kind = core::ErrorKind::kTimeout,
-                            .message = fmt::format("scaler {}: no answer in time", address_)});
-  }
+  const auto overdue = rounds_.extract(key);
+  if (overdue.empty()) return;  // it has failed with its session
+  const size_t failed = FailRound(
+      overdue.mapped(), {.kind = core::ErrorKind::kTimeout,
+                         .message = fmt::format("scaler {}: no answer in time", address_)});
+  now_.counters.timeouts += failed;
   Publish();
 }
 
+size_t Endpoint::FailRound(const Round& round, const core::ReadingError& error) {
+  const std::vector<std::string> ids = Unanswered(round);
+  for (const std::string& id : ids) Fail(triggers_.at(id), error);
+  return ids.size();
+}
+
 void Endpoint::FailRounds(const core::ReadingError& error) {
-  for (const auto& [key, round] : rounds_) {
-    for (const std::string& id : Unanswered(round)) Fail(triggers_.at(id), error);
-  }
+  for (const auto& [key, round] : std::exchange(rounds_, {})) FailRound(round, error);
 }
 
 void Endpoint::Fail(Trigger& trigger, core::ReadingError error) {
-  Answer(trigger, FailedReading(trigger.subscription.id, trigger.round, std::move(error)));
+  Answer(trigger, FailedReading(trigger.subscription->id, trigger.round, std::move(error)));
 }
 
 void Endpoint::Answer(Trigger& trigger, control::TriggerReading reading) {

@@ -3,24 +3,34 @@
 #include <utility>
 
 #include "autoscaler/base/status.h"
+#include "autoscaler/control/subscriptions.h"
 #include "autoscaler/scalerhost/endpoint.h"
 #include "autoscaler/scalerhost/wire.h"
 
 namespace neap::scalerhost {
 
-void Endpoint::Change(std::vector<control::Subscription> put,
+void Endpoint::Change(const std::vector<SharedSubscription>& put,
                       const std::vector<std::string>& remove) {
   std::vector<std::string> removed;
   for (const std::string& id : remove) {
     if (triggers_.erase(id) > 0) removed.push_back(id);
   }
   std::vector<std::string> changed;
-  for (control::Subscription& subscription : put) {
-    changed.push_back(subscription.id);
-    Trigger& trigger = triggers_[subscription.id];
-    trigger.subscription = std::move(subscription);
-    trigger.opened.trigger_id = trigger.subscription.id;
-    trigger.acknowledged = false;
+  for (const SharedSubscription& subscription : put) {
+    changed.push_back(subscription->id);
+    Trigger& trigger = triggers_[subscription->id];
+    // With another interval it is still the same query: what is known of it and what is on its way
+    // stay good.
+    if (trigger.subscription == nullptr ||
+        !control::SameQuery(*trigger.subscription, *subscription)) {
+      if (trigger.round != 0) {
+        Fail(trigger, {.kind = core::ErrorKind::kUnavailable,
+                       .message = "the trigger was changed while it was read"});
+      }
+      trigger.acknowledged = false;
+    }
+    trigger.subscription = subscription;
+    trigger.opened.trigger_id = subscription->id;
     if (state_ == State::kDown) AnnounceUnavailable(trigger);
   }
   if (state_ == State::kWatching && (!changed.empty() || !removed.empty())) {
@@ -56,8 +66,7 @@ void Endpoint::SendSet(const std::vector<std::string>& put, const std::vector<st
   for (const std::string& id : put) {
     Trigger& trigger = triggers_.at(id);
     trigger.generation = generation_;
-    trigger.acknowledged = false;
-    pb::Trigger wire = ToWire(trigger.subscription);
+    pb::Trigger wire = ToWire(*trigger.subscription);
     make_room(wire.ByteSizeLong() + kFieldOverhead);
     *frame.mutable_set()->add_put() = std::move(wire);
   }
@@ -85,7 +94,7 @@ void Endpoint::OnSetStatus(const pb::SetStatus& status) {
 
 void Endpoint::Acknowledge(Trigger& trigger, const pb::TriggerStatus& status) {
   trigger.acknowledged = true;
-  Announce(trigger, CheckStatus(status, trigger.subscription.type, now_.counters.violations));
+  Announce(trigger, CheckStatus(status, trigger.subscription->type, now_.counters.violations));
 }
 
 // A status may come in several frames, so what is missing is known only after a time.
@@ -108,7 +117,7 @@ void Endpoint::RefuseUnacknowledged(const SentSet& set) {
 void Endpoint::AnnounceUnavailable(Trigger& trigger) {
   // Of a trigger that was open, what it measures is still known.
   if (trigger.announced) return;
-  Announce(trigger, {.trigger_id = trigger.subscription.id, .metrics = {}, .error = down_error_});
+  Announce(trigger, {.trigger_id = trigger.subscription->id, .metrics = {}, .error = down_error_});
 }
 
 void Endpoint::Announce(Trigger& trigger, control::TriggerOpened opened) {

@@ -101,7 +101,7 @@ class Host::Impl {
 
  private:
   struct Trigger {
-    control::Subscription subscription;
+    SharedSubscription subscription;
     Endpoint* endpoint = nullptr;               // nullptr: nobody reads it
     std::optional<core::ReadingError> refusal;  // then why, as control was told
   };
@@ -112,7 +112,7 @@ class Host::Impl {
   };
   // What moves between endpoints in one go.
   struct Move {
-    std::vector<control::Subscription> put;
+    std::vector<SharedSubscription> put;
     std::vector<std::string> remove;
   };
 
@@ -271,12 +271,12 @@ void Host::Impl::PublishTypes() {
 // ---- triggers
 
 void Host::Impl::Route(Trigger& trigger, std::map<Endpoint*, Move>& moves) {
-  const auto route = routes_.find(trigger.subscription.type);
+  const auto route = routes_.find(trigger.subscription->type);
   Endpoint* endpoint = route == routes_.end() ? nullptr : route->second;
-  if (ToWire(trigger.subscription).ByteSizeLong() > kMaxTriggerBytes) endpoint = nullptr;
+  if (ToWire(*trigger.subscription).ByteSizeLong() > kMaxTriggerBytes) endpoint = nullptr;
   if (endpoint == trigger.endpoint && endpoint != nullptr) return;
   if (trigger.endpoint != nullptr)
-    moves[trigger.endpoint].remove.push_back(trigger.subscription.id);
+    moves[trigger.endpoint].remove.push_back(trigger.subscription->id);
   trigger.endpoint = endpoint;
   if (endpoint != nullptr) {
     trigger.refusal.reset();
@@ -284,11 +284,11 @@ void Host::Impl::Route(Trigger& trigger, std::map<Endpoint*, Move>& moves) {
     return;
   }
   if (Undecided()) return;  // one that may serve it is about to answer
-  core::ReadingError refusal = RefusalOf(trigger.subscription);
+  core::ReadingError refusal = RefusalOf(*trigger.subscription);
   if (trigger.refusal == refusal) return;
   trigger.refusal = refusal;
   handlers_.sink(control::TriggerOpened{
-      .trigger_id = trigger.subscription.id, .metrics = {}, .error = std::move(refusal)});
+      .trigger_id = trigger.subscription->id, .metrics = {}, .error = std::move(refusal)});
 }
 
 core::ReadingError Host::Impl::RefusalOf(const control::Subscription& subscription) const {
@@ -325,7 +325,7 @@ void Host::Impl::Apply(std::map<Endpoint*, Move> moves) {
     if (!move.remove.empty()) endpoint->Change({}, move.remove);
   }
   for (auto& [endpoint, move] : moves) {
-    if (!move.put.empty()) endpoint->Change(std::move(move.put), {});
+    if (!move.put.empty()) endpoint->Change(move.put, {});
   }
 }
 
@@ -345,13 +345,14 @@ void Host::Impl::TakeChange(control::Subscribe change) {
   Apply(std::exchange(moves, {}));
   for (control::Subscription& subscription : change.put) {
     Trigger& trigger = triggers_[subscription.id];
-    if (trigger.subscription == subscription) continue;
-    // The same id with another interval, say: its endpoint is told again.
-    if (trigger.endpoint != nullptr && trigger.subscription.type == subscription.type) {
-      moves[trigger.endpoint].put.push_back(subscription);
-    }
-    trigger.subscription = std::move(subscription);
+    if (trigger.subscription != nullptr && *trigger.subscription == subscription) continue;
+    trigger.subscription = std::make_shared<const control::Subscription>(std::move(subscription));
+    const Endpoint* before = trigger.endpoint;
     Route(trigger, moves);
+    // The same id with another interval, say: its endpoint is told again.
+    if (before != nullptr && before == trigger.endpoint) {
+      moves[trigger.endpoint].put.push_back(trigger.subscription);
+    }
   }
   Apply(std::move(moves));
 }

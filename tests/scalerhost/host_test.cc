@@ -306,6 +306,48 @@ TEST(Host, OnePollPerTriggerIsOutstanding) {
   EXPECT_EQ(scaler.stats().polls, 2u);
 }
 
+// The interval is only a hint: an answer that crosses such a change on its way is good.
+TEST(Host, AnAnswerThatCrossesAChangeOfIntervalCounts) {
+  base::Mutex mutex;
+  pb::WatchResponse kept;
+  std::atomic<bool> keep = false;
+  StubScaler scaler({.edit_frame = [&](pb::WatchResponse& frame) {
+    if (!keep || !frame.has_readings()) return true;
+    base::MutexLock lock(mutex);
+    kept = frame;
+    return false;
+  }});
+  TestHost host({.scalers = {scaler.address()}});
+  host.Put({Stub("t", {{"value", "1"}})});
+  EXPECT_EQ(ValueOf(host.Ask("t")), 1);
+  keep = true;
+  const uint64_t round = host.Poll({"t"});
+  ASSERT_TRUE(WaitFor([&] {
+    base::MutexLock lock(mutex);
+    return kept.has_readings();
+  }));
+  control::Subscription changed = Stub("t", {{"value", "1"}});
+  changed.interval = absl::Seconds(1);
+  const uint64_t sets = scaler.stats().sets;
+  host.Put({changed});
+  ASSERT_TRUE(WaitFor([&] { return scaler.stats().sets == sets + 1; }));
+  scaler.Inject(kept);
+  EXPECT_EQ(ValueOf(host.Await("t", round)), 1);
+  EXPECT_EQ(host.Violations(Violation::kBadGeneration), 0u);
+}
+
+TEST(Host, AnAnswerToAnotherQueryOfTheSameIdDoesNotCount) {
+  StubScaler scaler({});
+  TestHost host({.scalers = {scaler.address()}});
+  host.Put({Stub("t", {{"key", "k"}})});
+  host.AwaitOpened("t");
+  scaler.SetFault("k", StubScaler::Fault::kHang);
+  const uint64_t round = host.Poll({"t"});
+  host.Put({Stub("t", {{"value", "2"}})});
+  EXPECT_EQ(ErrorIn(host.Await("t", round)).kind, core::ErrorKind::kUnavailable);
+  EXPECT_EQ(ValueOf(host.Ask("t")), 2);
+}
+
 TEST(Host, PollsThatWaitForAConnectionTimeOut) {
   // Takes connections and says nothing.
   testing_support::RawServer server(
