@@ -53,10 +53,29 @@ std::string ReasonsOf(const core::Decision& decision) {
   return out;
 }
 
+bool DecisionLog::TakeReason(Last& last, std::string reasons, absl::Time now) {
+  if (reasons == last.reason) return false;
+  if (last.reason_at != absl::InfinitePast()) {
+    const double seconds = absl::ToDoubleSeconds(now - last.reason_at);
+    last.reason_tokens = std::min(kReasonBurst, last.reason_tokens + seconds * kReasonsPerSecond);
+  }
+  last.reason_at = now;
+  if (last.reason_tokens < 1) return false;
+  last.reason_tokens -= 1;
+  last.reason = std::move(reasons);
+  return true;
+}
+
 void DecisionLog::OnDecision(const control::DecisionRecord& record, absl::Time now) {
   const core::Decision& decision = *record.decision;
   Last& last = last_[record.uid];
+  std::string reasons = ReasonsOf(decision);
+  const std::string asked =
+      decision.verdict == core::Verdict::kComputed && decision.recommended != decision.desired
+          ? fmt::format(": the metrics ask for {}", decision.recommended)
+          : "";
   if (decision.rescale) {
+    // One line for both, the outcome's.
     const core::MetricSpec* winner =
         decision.winner >= 0 && static_cast<size_t>(decision.winner) < record.seen->metrics.size()
             ? record.seen->metrics[decision.winner].spec
@@ -66,21 +85,19 @@ void DecisionLog::OnDecision(const control::DecisionRecord& record, absl::Time n
         fmt::format("{}: {} {} {} -> {}", record.spec->key.Text(), record.spec->target.kind,
                     record.spec->target.name, decision.current, decision.desired);
     last.why = core::RescaleReasonText(decision, winner);
+    if (!asked.empty()) last.why += fmt::format(" ({}{})", reasons, asked);
+    last.reason = std::move(reasons);
+    return;
   }
-  std::string reasons = ReasonsOf(decision);
-  if (reasons == last.reason || now - last.reason_at < kReasonInterval) return;
-  std::string line = fmt::format("{}: ", record.spec->key.Text());
-  if (decision.verdict == core::Verdict::kNoScale) {
-    line += fmt::format("not decided: {}", reasons);
+  if (!TakeReason(last, reasons, now)) return;
+  if (record.seen->scale == nullptr) {
+    Say(Severity::kInfo, fmt::format("{}: not decided: {}", record.spec->key.Text(), reasons), now);
   } else {
-    line += fmt::format("{} replicas: {}", decision.desired, reasons);
+    Say(Severity::kInfo,
+        fmt::format("{}: stays at {}: {}{}", record.spec->key.Text(), decision.desired, reasons,
+                    asked),
+        now);
   }
-  if (decision.verdict == core::Verdict::kComputed && decision.recommended != decision.desired) {
-    line += fmt::format(" (the metrics ask for {})", decision.recommended);
-  }
-  Say(Severity::kInfo, line, now);
-  last.reason = std::move(reasons);
-  last.reason_at = now;
 }
 
 void DecisionLog::OnOutcome(const control::OutcomeRecord& record, absl::Time now) {

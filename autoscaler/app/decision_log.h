@@ -32,15 +32,25 @@ class DecisionLog {
   void Sweep(size_t targets);
 
  private:
+  // A reason that comes and goes: lines at once and for long, per object.
+  static constexpr double kReasonBurst = 4;
+  static constexpr double kReasonsPerSecond = 0.1;
+  // All lines.
+  static constexpr double kBurst = 200;
+  static constexpr double kPerSecond = 20;
+
   // What the log said last of an object, and the change that is being written.
   struct Last {
     std::string reason;
+    double reason_tokens = kReasonBurst;  // a bucket of lines about reasons
     absl::Time reason_at = absl::InfinitePast();
     uint64_t decision_id = 0;  // whose change this is: "shop/checkout: Deployment checkout 3 -> 5"
     std::string change;
-    std::string why;
+    std::string why;       // "pods metric rps above target"
     std::string withheld;  // the last change that was withheld
   };
+  // Whether the reasons are news to be said now.
+  static bool TakeReason(Last& last, std::string reasons, absl::Time now);
   void Say(Severity severity, std::string_view line, absl::Time now);
 
   const Write write_;
@@ -49,11 +59,6 @@ class DecisionLog {
   double tokens_ = kBurst;
   absl::Time filled_at_ = absl::InfinitePast();
   uint64_t left_out_ = 0;
-
-  // A reason that comes and goes is logged this often per object.
-  static constexpr absl::Duration kReasonInterval = absl::Seconds(10);
-  static constexpr double kBurst = 200;     // lines at once
-  static constexpr double kPerSecond = 20;  // lines for long
 };
 
 // Why a decision ends where it does, in the reasons' own names: "DesiredWithinRange",

@@ -21,6 +21,7 @@
 #include "autoscaler/app/report_log.h"
 #include "autoscaler/app/version.h"
 #include "autoscaler/base/clock.h"
+#include "autoscaler/base/mutex.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/http/client.h"
 #include "autoscaler/kube/api/client.h"
@@ -47,6 +48,9 @@ using Sample = telemetry::ProcessMetrics::Sample;
 
 // A controller that has not stepped for so long hangs: /healthz fails, and Kubernetes restarts us.
 constexpr absl::Duration kStuckAfter = absl::Seconds(30);
+
+// How long the start waits for scalers that are not there yet.
+constexpr absl::Duration kScalerPatience = absl::Seconds(2);
 
 control::ControllerOptions ControllerOptionsOf(const Options& options) {
   control::ControllerOptions out;
@@ -118,6 +122,7 @@ class Neapd::Impl {
   void WatchAutoscalers();
   void OnNews(const kube::ObjectNews& news);
   absl::Status MakeHost();
+  void AwaitScalers() NEAP_EXCLUDES(scalers_mutex_);
   void MakeLoop();
   absl::Status MakeServer();
   void AddMetricSources();
@@ -155,6 +160,9 @@ class Neapd::Impl {
   std::unique_ptr<kube::AutoscalerView> autoscalers_;  // null without the api source
   std::atomic<bool> autoscalers_listed_ = false;
   std::unique_ptr<scalerhost::Host> host_;
+  base::Mutex scalers_mutex_;
+  base::CondVar scalers_changed_;
+  bool scalers_answered_ NEAP_GUARDED_BY(scalers_mutex_) = false;  // each of them, once
   std::unique_ptr<ControlLoop> loop_;
   std::unique_ptr<DirSource> directory_;  // null without a dir: source
   std::unique_ptr<telemetry::Server> server_;
@@ -171,6 +179,7 @@ absl::Status Neapd::Impl::Start() {
   MakeLoop();
   NEAP_RETURN_IF_ERROR(MakeServer());
   loop_->Start();
+  AwaitScalers();
   WatchAutoscalers();
   if (directory_ != nullptr) directory_->Start();
   return absl::OkStatus();
@@ -259,9 +268,27 @@ absl::Status Neapd::Impl::MakeHost() {
   handlers.report = [this](std::string_view what, const absl::Status& error) {
     reports_.Report(what, error);
   };
+  handlers.types_changed = [this](const std::shared_ptr<const scalerhost::TriggerTypes>& types) {
+    base::MutexLock lock(scalers_mutex_);
+    scalers_answered_ = types->complete();
+    scalers_changed_.NotifyAll();
+  };
   NEAP_ASSIGN_OR_RETURN(
       host_, scalerhost::Host::Make(HostOptionsOf(options_), clock_, std::move(handlers)));
   return absl::OkStatus();
+}
+
+// Scalers mostly start together with us. What is decided before they answer would fail, be
+// announced to every object's owner, and be repaired only a period later.
+void Neapd::Impl::AwaitScalers() {
+  if (options_.scalers.empty() && options_.trigger_endpoints.empty()) return;
+  const absl::Duration until = clock_.Elapsed() + kScalerPatience;
+  base::MutexLock lock(scalers_mutex_);
+  while (!scalers_answered_) {
+    const absl::Duration left = until - clock_.Elapsed();
+    if (left <= absl::ZeroDuration()) return;
+    scalers_changed_.WaitFor(scalers_mutex_, absl::ToChronoNanoseconds(left));
+  }
 }
 
 Routes Neapd::Impl::MakeRoutes() {

@@ -17,7 +17,7 @@ class ReportLog {
  public:
   explicit ReportLog(const base::Clock& clock) : clock_(clock) {}
 
-  // `what` names the request or peer. OK: it works again (said always).
+  // `what` names the request or peer. OK: `what` is good news, all of it.
   void Report(std::string_view what, const absl::Status& status) NEAP_EXCLUDES(mutex_);
 
  private:

@@ -23,6 +23,7 @@ class DecisionLogTest : public ::testing::Test {
     metric_.name = "rps";
     inputs_.push_back({.spec = &metric_, .reading = &reading_});
     seen_.metrics = inputs_;
+    seen_.scale = &scale_;
   }
 
   static core::Decision Computed(int32_t from, int32_t to) {
@@ -68,6 +69,7 @@ class DecisionLogTest : public ::testing::Test {
   core::AutoscalerSpec spec_;
   core::MetricSpec metric_;
   core::Reading reading_;
+  core::Scale scale_;
   std::vector<core::MetricInput> inputs_;
   core::Observation seen_;
   uint64_t id_ = 0;
@@ -81,10 +83,17 @@ class DecisionLogTest : public ::testing::Test {
 
 TEST_F(DecisionLogTest, OneLinePerChange) {
   Decide(Computed(3, 5), ApplyResult::Kind::kApplied);
-  EXPECT_THAT(Lines(),
-              ElementsAre("I shop/checkout: 5 replicas: DesiredWithinRange",
-                          "I shop/checkout: Deployment checkout 3 -> 5: pods metric rps above "
-                          "target"));
+  EXPECT_THAT(Lines(), ElementsAre("I shop/checkout: Deployment checkout 3 -> 5: pods metric rps "
+                                   "above target"));
+}
+
+TEST_F(DecisionLogTest, AChangeThatIsLessThanAskedForSaysWhy) {
+  core::Decision limited = Computed(3, 5);
+  limited.recommended = 20;
+  limited.limited = core::Reason::kScaleUpLimit;
+  Decide(limited, ApplyResult::Kind::kApplied);
+  EXPECT_THAT(Lines(), ElementsAre("I shop/checkout: Deployment checkout 3 -> 5: pods metric rps "
+                                   "above target (ScaleUpLimit: the metrics ask for 20)"));
 }
 
 TEST_F(DecisionLogTest, NoLinePerTick) {
@@ -107,8 +116,8 @@ TEST_F(DecisionLogTest, ANewReasonIsSaidOnce) {
   Decide(held, ApplyResult::Kind::kNotTried);
   now_ += absl::Seconds(15);
   Decide(held, ApplyResult::Kind::kNotTried);
-  EXPECT_THAT(Lines(), ElementsAre("I shop/checkout: 3 replicas: ScaleDownStabilized (the metrics "
-                                   "ask for 1)"));
+  EXPECT_THAT(Lines(), ElementsAre("I shop/checkout: stays at 3: ScaleDownStabilized: the metrics "
+                                   "ask for 1"));
 }
 
 TEST_F(DecisionLogTest, AReasonThatComesAndGoesIsThrottled) {
@@ -120,7 +129,7 @@ TEST_F(DecisionLogTest, AReasonThatComesAndGoesIsThrottled) {
   }
   const size_t lines = Lines().size();
   EXPECT_GE(lines, 2u);
-  EXPECT_LE(lines, 7u);  // one in 10 s
+  EXPECT_LE(lines, 10u);  // four, and one in 10 s
 }
 
 TEST_F(DecisionLogTest, AWithheldChangeIsSaidOnceThoughDecidedEachPeriod) {
@@ -160,7 +169,7 @@ TEST_F(DecisionLogTest, AFloodIsCutAndWhatIsLeftOutIsCounted) {
   now_ += absl::Minutes(1);
   Decide(Computed(3, 3), ApplyResult::Kind::kNotTried, "", "another");
   EXPECT_THAT(Lines(), ElementsAre(HasSubstr("800 lines about decisions were left out"),
-                                   HasSubstr("3 replicas")));
+                                   HasSubstr("stays at 3")));
 }
 
 }  // namespace
