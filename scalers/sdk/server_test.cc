@@ -266,7 +266,7 @@ TEST_F(ServerTest, ValidatesWithAndWithoutTheSource) {
     EXPECT_TRUE(stub->Validate(Context().get(), request, &response).ok());
     return response;
   };
-  pb::ValidateResponse good = validate({{"valeu", "5"}, {"fault", "error"}}, false);
+  pb::ValidateResponse good = validate({{"valuee", "5"}, {"fault", "error"}}, false);
   EXPECT_EQ(good.metrics_size(), 1);
   EXPECT_EQ(good.errors_size(), 0);
   ASSERT_EQ(good.warnings_size(), 1);

@@ -224,8 +224,10 @@ TEST_F(WatchTest, SendsPushedReadingsAndStopsWatchingWithTheStream) {
     for (Stream* stream : {&one, &two}) {
       ASSERT_TRUE(stream->Set(1, true, {Fake("a")}));
       EXPECT_EQ(stream->Acknowledged(), "1: a ok, ");
+      ASSERT_TRUE(stream->Poll(1));  // answered when the set is in effect in all its parts
+      EXPECT_THAT(stream->Readings(1), ElementsAre("a 1.1 1"));
     }
-    ASSERT_TRUE(WaitFor([&] { return control_.watched(); }));
+    ASSERT_TRUE(control_.watched());
     EXPECT_EQ(control_.watches(), 1) << "equal triggers are watched once";
     ASSERT_TRUE(control_.Push(Reading::Of("fake", 42, 0)));
     EXPECT_THAT(one.Readings(1), ElementsAre("a 1.0 42"));
