@@ -5,6 +5,7 @@
 
 #include "autoscaler/base/check.h"
 #include "autoscaler/control/controller_impl.h"
+#include "autoscaler/control/digest.h"
 
 namespace neap::control {
 namespace {
@@ -82,7 +83,11 @@ void Controller::Impl::EmitWatch() {
   Watch watch;
   watch.targets = scales_.Wanted();
   for (const auto& [ns, users] : pod_users_) watch.pod_namespaces.push_back(ns);
-  if (watch.targets == watch_.targets && watch.pod_namespaces == watch_.pod_namespaces) return;
+  Digest digest;
+  for (const TargetRef& ref : watch.targets) {
+    digest.Text(ref.group).Text(ref.kind).Text(ref.ns).Text(ref.name);
+  }
+  if (digest.value() == watched_scales_ && watch.pod_namespaces == watched_namespaces_) return;
   watched_kinds_.clear();
   for (const TargetRef& ref : watch.targets) watched_kinds_.push_back(ScaleTable::KindScope(ref));
   std::sort(watched_kinds_.begin(), watched_kinds_.end());
@@ -93,7 +98,8 @@ void Controller::Impl::EmitWatch() {
   pods_unsettled_ = true;
   Forget(scale_views_, watched_kinds_);
   Forget(pod_views_, watch.pod_namespaces);
-  watch_ = watch;
+  watched_scales_ = digest.value();
+  watched_namespaces_ = watch.pod_namespaces;
   actions_.emplace_back(std::move(watch));
 }
 
@@ -129,7 +135,7 @@ bool Controller::Impl::AllSynced() const {
   for (const auto& [source, view] : spec_views_) {
     if (!view.synced) return false;
   }
-  for (const std::string& ns : watch_.pod_namespaces) {
+  for (const std::string& ns : watched_namespaces_) {
     if (!synced(pod_views_, ns)) return false;
   }
   return std::all_of(targets_.begin(), targets_.end(),
@@ -153,7 +159,7 @@ void Controller::Impl::Describe(Target& target, TargetInfo* info) {
         {.spec = input.spec,
          .reading = input.query == nullptr ? &kNothing : queries_.Read(*input.query, input.slot)});
   }
-  info->write_in_flight = target.memory.write.has_value();
+  info->write_in_flight = target.memory.write != nullptr;
   info->waits_for_write = target.wait_key != absl::InfiniteFuture();
   info->broken = target.broken;
   info->decisions = target.decisions;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "autoscaler/control/controller.h"
+#include "autoscaler/control/digest.h"
 #include "autoscaler/control/pod_table.h"
 #include "autoscaler/control/query_table.h"
 #include "autoscaler/control/scale_table.h"
@@ -168,8 +169,9 @@ class Controller::Impl {
   Views pod_views_;                                                     // by namespace
   std::map<std::string, std::vector<Target*>, std::less<>> pod_users_;  // by namespace
   std::map<std::string, int, std::less<>> kind_users_;                  // targets by "group/kind"
-  Watch watch_;                                                         // the last one emitted
-  std::vector<std::string> watched_kinds_;                              // its "group/kind", sorted
+  uint64_t watched_scales_ = Digest().value();  // digest of the last Watch's targets
+  std::vector<std::string> watched_namespaces_;
+  std::vector<std::string> watched_kinds_;  // its "group/kind", sorted
   bool watch_dirty_ = false;
   bool pods_unsettled_ = false;
 

@@ -83,6 +83,7 @@ void Controller::Impl::Decide(Target& target, Cause cause) {
     std::erase_if(status->conditions,
                   [](const core::Condition& c) { return c.type == kInternalError; });
   }
+  decision.steps.shrink_to_fit();  // it is kept until the next one
   target.memory.decision = std::move(decision);
   const core::Decision& taken = target.memory.decision;
   target.decided = true;

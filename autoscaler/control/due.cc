@@ -134,7 +134,7 @@ void Controller::Impl::Start(Target& target, bool period_began) {
 absl::Time Controller::Impl::NextWake(const Target& target) const {
   absl::Time next = std::min(target.next_due, target.status_due);
   if (target.in_round) next = std::min(next, target.round_until);
-  if (const std::optional<Write>& write = target.memory.write) {
+  if (const auto& write = target.memory.write) {
     next = std::min(next, write->until);
   } else if (target.ripe) {
     next = std::min(next, MayDecideAt(target));

@@ -199,8 +199,8 @@ void Controller::Impl::Rescaled(const TargetRef& ref, ScaleTable::Effect effect)
   for (Target* target : entry->targets) {
     if (entry->scale && entry->scale->selector != target->selector) Resolve(*target);
     if (effect != ScaleTable::Effect::kReplicas) continue;
-    const std::optional<Write>& write = target->memory.write;
-    const bool ours = write && entry->scale && SeenAsAsked(*write);
+    const Write* write = target->memory.write.get();
+    const bool ours = write != nullptr && entry->scale && SeenAsAsked(*write);
     if (target->decided && !ours) {
       if (target->spec->guards == core::Guards::kNone && target->needs_pods) {
         // A relative reading was of the former count: it is read again.

@@ -61,7 +61,6 @@ Query* QueryTable::Use(Subscription wanted, Target* target, absl::Duration inter
     auto made = std::make_unique<Query>();
     query = made.get();
     query->serial = ++serial_;
-    query->unopened = NeverRead();
     if (wanted.type.starts_with("hpa-")) {
       query->slots.resize(1);
       query->slots[0].reading = NeverRead();
@@ -75,7 +74,7 @@ Query* QueryTable::Use(Subscription wanted, Target* target, absl::Duration inter
     wanted.id = id;
     wanted.interval = interval;
     query->subscription = std::move(wanted);
-    queries_.Insert(id, std::move(made));
+    queries_.Insert(query->subscription.id, std::move(made));
     changed_[id] = query;
   }
   abandoned_.erase(query->serial);
@@ -126,7 +125,9 @@ Query* QueryTable::Find(const std::string& id) {
 }
 
 void QueryTable::Fail(Query& query, core::ReadingError error) {
-  query.unopened = ErrorReading(error.kind, error.message);
+  if (query.slots.empty()) {
+    query.failed = std::make_unique<core::Reading>(ErrorReading(error.kind, error.message));
+  }
   for (Query::Slot& slot : query.slots) {
     slot.reading = ErrorReading(error.kind, error.message);
     slot.samples.clear();
@@ -135,7 +136,8 @@ void QueryTable::Fail(Query& query, core::ReadingError error) {
 
 bool QueryTable::Opened(Query& query, TriggerOpened opened) {
   if (opened.error) {
-    query.refused = ErrorReading(opened.error->kind, opened.error->message);
+    query.refused =
+        std::make_unique<core::Reading>(ErrorReading(opened.error->kind, opened.error->message));
     return false;
   }
   query.refused.reset();
@@ -151,7 +153,7 @@ bool QueryTable::Opened(Query& query, TriggerOpened opened) {
       slots[i] = std::move(*old);
       old->name.clear();
     } else {
-      slots[i].reading = query.unopened;
+      slots[i].reading = query.failed == nullptr ? NeverRead() : *query.failed;
     }
     slots[i].name = opened.metrics[i].name;
   }
@@ -305,8 +307,11 @@ void QueryTable::Join(Query::Slot& slot, const PodTable::Set& set) {
 }
 
 const core::Reading* QueryTable::Read(Query& query, int index) {
-  if (query.refused) return &*query.refused;
-  if (index < 0 || static_cast<size_t>(index) >= query.slots.size()) return &query.unopened;
+  static const core::Reading kNeverRead = NeverRead();
+  if (query.refused != nullptr) return query.refused.get();
+  if (index < 0 || static_cast<size_t>(index) >= query.slots.size()) {
+    return query.failed == nullptr ? &kNeverRead : query.failed.get();
+  }
   Query::Slot& slot = query.slots[static_cast<size_t>(index)];
   if (query.pods != nullptr && slot.reading.form == core::Reading::Form::kPods &&
       slot.joined_version != query.pods->version) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -33,8 +34,9 @@ struct Query {
 
   // What the scaler makes of a trigger; empty until it said so, and for the HPA's sources.
   std::vector<core::MetricSpec> metrics;
-  std::optional<core::Reading> refused;  // an error: the scaler refuses the trigger
-  core::Reading unopened;                // what a trigger of unknown metrics reads: an error
+  // Errors: the scaler refuses the trigger; its last poll failed while its metrics are unknown.
+  std::unique_ptr<const core::Reading> refused;
+  std::unique_ptr<const core::Reading> failed;
 
   struct Slot {
     std::string name;  // "" for the HPA's sources
@@ -93,7 +95,7 @@ class QueryTable {
   void DropAbandoned();
 
   PodTable* pods_;
-  base::StringLookup<std::unique_ptr<Query>> queries_;
+  base::Lookup<std::string_view, std::unique_ptr<Query>, base::StringHash> queries_;  // by their id
   std::map<std::pair<absl::Time, uint64_t>, Query*> deadlines_;
   std::map<std::string, Query*> changed_;  // by id; null: removed
   std::map<uint64_t, Query*> abandoned_;   // by serial: without users

@@ -42,7 +42,7 @@ struct Memory {
   core::History history;
   core::Status status;
   core::Decision decision;  // the last; while a write is under way the one it came from
-  std::optional<Write> write;
+  std::unique_ptr<Write> write;
 };
 
 struct Target {

@@ -100,7 +100,7 @@ void Controller::Impl::Send(Target& target, bool takes_slot) {
                                    .target = write.ref,
                                    .observed = write.observed,
                                    .replicas = write.asked});
-  target.memory.write = std::move(write);
+  target.memory.write = std::make_unique<Write>(std::move(write));
   SetWake(target, NextWake(target));
 }
 
@@ -162,8 +162,8 @@ void Controller::Impl::Take(WriteOutcome outcome) {
 
 void Controller::Impl::Finish(const std::string& uid, core::ApplyResult result) {
   Memory& memory = *MemoryOf(uid);
-  const Write write = std::move(*memory.write);
-  memory.write.reset();
+  const std::unique_ptr<const Write> finished = std::move(memory.write);
+  const Write& write = *finished;
   writers_.erase(write.id);
   Count(result);
   const bool withheld = result.kind == core::ApplyResult::Kind::kWithheld;
