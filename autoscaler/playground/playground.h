@@ -48,13 +48,13 @@
 namespace neap::playground {
 
 struct Options {
-  std::string world_file;                 // sim/world_file.h
-  std::vector<std::string> object_files;  // YAML or JSON with Autoscaler objects
-  int port = 0;                           // of 127.0.0.1; 0: a free one
-  std::string kubeconfig;                 // written at start when not empty; a path
-  std::string token;                      // asked of API requests when not empty; kubectl sends it
-                                          // over TLS alone
-  bool tls = false;                       // with a certificate of its own, in the kubeconfig
+  std::string world_file = {};                 // sim/world_file.h
+  std::vector<std::string> object_files = {};  // YAML or JSON with Autoscaler objects
+  int port = 0;                                // of 127.0.0.1; 0: a free one
+  std::string kubeconfig = {};                 // written at start when not empty; a path
+  std::string token = {};  // asked of API requests when not empty; kubectl sends it
+                           // over TLS alone
+  bool tls = false;        // with a certificate of its own, in the kubeconfig
   absl::Duration duration = absl::InfiniteDuration();  // Run: how long
   int threads = 256;                                   // connections at a time; a watch holds one
   absl::Duration bookmark_every = absl::Minutes(1);
