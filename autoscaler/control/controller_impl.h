@@ -85,7 +85,7 @@ class Controller::Impl {
   void Add(SpecChange change);
   void Respec(Target& target, SpecChange change);
   void Remove(const std::string& uid);
-  void AimAt(Target& target, TargetRef ref);
+  void AimAt(Target& target, const TargetRef& ref);
   void LeaveScale(Target& target);
   void Rescaled(const TargetRef& ref, ScaleTable::Effect effect);
   // Makes the target's inputs, queries and pods what its spec, its scale's selector and the answers
@@ -151,7 +151,7 @@ class Controller::Impl {
   ControllerCounters counters_;
   absl::Time now_ = absl::InfinitePast();
 
-  std::map<std::string, std::unique_ptr<Target>, std::less<>> targets_;  // by uid
+  std::map<std::string_view, std::unique_ptr<Target>> targets_;  // by their uid
   std::map<std::string, core::History> stored_;  // of options, until their targets appear
   struct Retired {
     Memory memory;

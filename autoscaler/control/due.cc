@@ -62,7 +62,7 @@ bool Controller::Impl::Silent(const Target& target) const {
     return view == views.end() || now_ - view->second.heard > options_.silence_limit;
   };
   return silent(spec_views_, target.source) ||
-         silent(scale_views_, ScaleTable::KindScope(target.ref)) ||
+         silent(scale_views_, ScaleTable::KindScope(*target.scale->ref)) ||
          (target.needs_pods && silent(pod_views_, target.spec->key.ns));
 }
 

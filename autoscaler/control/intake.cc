@@ -72,7 +72,7 @@ void Controller::Impl::Take(SpecsReplaced list) {
   for (const auto& [uid, target] : targets_) {
     if (target->source != list.source) continue;
     if (!present.contains(uid)) {
-      gone.push_back(uid);
+      gone.emplace_back(uid);
     } else if (first) {
       Touch(*target);
     }
@@ -112,7 +112,7 @@ void Controller::Impl::Respec(Target& target, SpecChange change) {
   target.spec = std::move(change.spec);
   target.spec_version = ++spec_version_;
   target.withholds = false;
-  if (TargetRef ref = RefOf(*target.spec); ref != target.ref) AimAt(target, std::move(ref));
+  if (const TargetRef ref = RefOf(*target.spec); ref != *target.scale->ref) AimAt(target, ref);
   Resolve(target);
   target.next_due = NextPeriod(target);
   // What a former round was for is no longer asked; this decision polls anew.
@@ -145,27 +145,26 @@ void Controller::Impl::Remove(const std::string& uid) {
 
 // ---- scales ----
 
-void Controller::Impl::AimAt(Target& target, TargetRef ref) {
+void Controller::Impl::AimAt(Target& target, const TargetRef& ref) {
   if (target.scale != nullptr) LeaveScale(target);
-  target.ref = std::move(ref);
-  target.scale = &scales_.Use(target.ref);
+  target.scale = &scales_.Use(ref);
   auto& targets = target.scale->targets;
   targets.insert(std::lower_bound(targets.begin(), targets.end(), &target,
                                   [](const Target* a, const Target* b) { return a->uid < b->uid; }),
                  &target);
-  const std::string scope = ScaleTable::KindScope(target.ref);
+  const std::string scope = ScaleTable::KindScope(ref);
   ++kind_users_[scope];
   watch_dirty_ = true;
   const auto view = scale_views_.find(scope);
   if (!target.scale->known && view != scale_views_.end() && view->second.synced) {
-    scales_.Change({.target = target.ref, .scale = {}, .error = {}});  // the list had no such one
+    scales_.Change({.target = ref, .scale = {}, .error = {}});  // the list had no such one
   }
 }
 
 void Controller::Impl::LeaveScale(Target& target) {
   std::erase(target.scale->targets, &target);
+  const auto users = kind_users_.find(ScaleTable::KindScope(*target.scale->ref));
   target.scale = nullptr;
-  const auto users = kind_users_.find(ScaleTable::KindScope(target.ref));
   if (--users->second == 0) kind_users_.erase(users);
   watch_dirty_ = true;
 }

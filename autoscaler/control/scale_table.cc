@@ -10,7 +10,11 @@
 
 namespace neap::control {
 
-ScaleTable::Entry& ScaleTable::Use(const TargetRef& target) { return entries_[target]; }
+ScaleTable::Entry& ScaleTable::Use(const TargetRef& target) {
+  const auto at = entries_.try_emplace(target).first;
+  at->second.ref = &at->first;
+  return at->second;
+}
 
 ScaleTable::Entry* ScaleTable::Find(const TargetRef& target) {
   const auto at = entries_.find(target);

@@ -20,7 +20,8 @@ struct Target;
 class ScaleTable {
  public:
   struct Entry {
-    bool known = false;  // a value, an error, or gone by a complete list
+    const TargetRef* ref = nullptr;  // whose this is
+    bool known = false;              // a value, an error, or gone by a complete list
     std::optional<core::Scale> scale;
     std::optional<core::ReadingError> error;    // set exactly when known and there is no scale
     std::optional<std::string> selector_error;  // why scale->selector can't be parsed

@@ -54,8 +54,7 @@ struct Target {
   Memory memory;
 
   // What it looks at.
-  TargetRef ref;
-  ScaleTable::Entry* scale = nullptr;
+  ScaleTable::Entry* scale = nullptr;  // never null between messages
   std::string selector;  // of the scale, as read when queries and pods were last resolved
   std::optional<std::string> pod_selector;  // its canonical text
   PodTable::Set* pods = nullptr;            // null: no usable selector yet

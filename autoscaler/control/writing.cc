@@ -82,7 +82,7 @@ void Controller::Impl::Send(Target& target, bool takes_slot) {
   Write write;
   write.id = ++write_id_;
   write.decision_id = target.decision_id;
-  write.ref = target.ref;
+  write.ref = *target.scale->ref;
   write.observed = *seen.scale;
   write.asked = target.memory.decision.desired;
   write.took_slot = takes_slot;
