@@ -36,6 +36,7 @@
 #include "autoscaler/kube/scale_writer.h"
 #include "autoscaler/kube/status_writer.h"
 #include "autoscaler/kube/withheld_scale_writer.h"
+#include "autoscaler/record/journal.h"
 #include "autoscaler/scalerhost/host.h"
 #include "autoscaler/telemetry/logging.h"
 #include "autoscaler/telemetry/process_metrics.h"
@@ -121,6 +122,7 @@ class Neapd::Impl {
   void MakeKube(kube::api::ClusterConfig config);
   void WatchAutoscalers();
   void OnNews(const kube::ObjectNews& news);
+  absl::Status MakeJournal();
   absl::Status MakeHost();
   void AwaitScalers() NEAP_EXCLUDES(scalers_mutex_);
   void MakeLoop();
@@ -163,6 +165,9 @@ class Neapd::Impl {
   base::Mutex scalers_mutex_;
   base::CondVar scalers_changed_;
   bool scalers_answered_ NEAP_GUARDED_BY(scalers_mutex_) = false;  // each of them, once
+  std::unique_ptr<record::Writer> journal_;                        // null without --journal-dir
+  std::atomic<uint64_t> journal_bytes_ = 0;
+  std::atomic<uint64_t> journal_lost_ = 0;
   std::unique_ptr<ControlLoop> loop_;
   std::unique_ptr<DirSource> directory_;  // null without a dir: source
   std::unique_ptr<telemetry::Server> server_;
@@ -175,6 +180,7 @@ absl::Status Neapd::Impl::Start() {
   telemetry::LogInfo(fmt::format("neapd {}: API server {} ({}){}", kVersion, config.server,
                                  config.origin, options_.dry_run ? ", dry run" : ""));
   MakeKube(std::move(config));
+  NEAP_RETURN_IF_ERROR(MakeJournal());
   NEAP_RETURN_IF_ERROR(MakeHost());
   MakeLoop();
   NEAP_RETURN_IF_ERROR(MakeServer());
@@ -262,6 +268,24 @@ void Neapd::Impl::OnNews(const kube::ObjectNews& news) {
                          .explanation = ""});
 }
 
+absl::Status Neapd::Impl::MakeJournal() {
+  if (options_.journal_dir.empty()) return absl::OkStatus();
+  record::WriterOptions options;
+  options.directory = options_.journal_dir;
+  options.max_bytes = options_.journal_max_bytes;
+  options.build = kVersion;
+  options.options = options_.hpa;
+  NEAP_ASSIGN_OR_RETURN(journal_, record::Writer::Open(options, [](const absl::Status& trouble) {
+                          if (trouble.ok()) {
+                            telemetry::LogInfo("journal: records are written again");
+                          } else {
+                            telemetry::LogError(fmt::format("journal: records are being lost: {}",
+                                                            base::Message(trouble)));
+                          }
+                        }));
+  return absl::OkStatus();
+}
+
 absl::Status Neapd::Impl::MakeHost() {
   scalerhost::HostHandlers handlers;
   handlers.sink = Sink();
@@ -316,13 +340,20 @@ Routes Neapd::Impl::MakeRoutes() {
     if (event_writer_ != nullptr && objects_.InApi(event.uid)) event_writer_->Write(event);
   };
   routes.decision = [this](const control::DecisionRecord& record) {
+    if (journal_ != nullptr) journal_->OnDecision(record, clock_.Now());
     decisions_.OnDecision(record, clock_.Now());
   };
   routes.outcome = [this](const control::OutcomeRecord& record) {
+    if (journal_ != nullptr) journal_->OnOutcome(record, clock_.Now());
     decisions_.OnOutcome(record, clock_.Now());
   };
   routes.after_step = [this](const control::Controller& controller) {
     decisions_.Sweep(controller.targets());
+    if (journal_ == nullptr) return;
+    journal_->EndStep(clock_.Now());
+    const record::WriterCounters counters = journal_->counters();
+    journal_bytes_ = counters.written_bytes;
+    journal_lost_ = counters.lost_records;
   };
   return routes;
 }
@@ -404,6 +435,10 @@ void Neapd::Impl::AddMetricSources() {
   });
   metrics_.AddSource("neap_refused_triggers_total",
                      [this, number] { return number(host_->counters().refused_types); });
+  metrics_.AddSource("neap_journal_written_bytes_total",
+                     [this, number] { return number(static_cast<double>(journal_bytes_)); });
+  metrics_.AddSource("neap_journal_lost_records_total",
+                     [this, number] { return number(static_cast<double>(journal_lost_)); });
   metrics_.AddSource("neap_object_problems", [this] {
     std::vector<Sample> out;
     if (wants_api_) {
@@ -450,6 +485,7 @@ void Neapd::Impl::Stop() {
       telemetry::LogWarning(fmt::format("{} scale writes were not answered in time", unanswered));
     }
   }
+  if (journal_ != nullptr) journal_->Close();
   inbox_.Close();
   if (server_ != nullptr) server_->Stop();  // its handlers look at the parts below
   directory_.reset();
