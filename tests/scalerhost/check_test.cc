@@ -383,9 +383,15 @@ TEST(CheckStatus, RefusesMetricsThatCannotBeUsed) {
       "metrics { name: 'a' target { kind: VALUE amount: 1 } } "
       "metrics { name: 'a' target { kind: VALUE amount: 2 } }",
       Violation::kBadName, "metric a twice");
-  pb::TriggerStatus many;
-  for (int i = 0; i < 500'000; ++i) many.add_metrics()->set_name(std::to_string(i));
-  refused(many.ShortDebugString(), Violation::kBadName, "500000 metrics");
+}
+
+TEST(CheckStatus, BoundsTheNumberOfMetrics) {
+  pb::TriggerStatus status;
+  for (int i = 0; i < 500'000; ++i) status.add_metrics()->set_name(std::to_string(i));
+  Violations violations = {};
+  const auto opened = CheckStatus(status, "stub", violations);
+  ASSERT_TRUE(opened.error.has_value());
+  EXPECT_THAT(opened.error->message, HasSubstr("500000 metrics"));
 }
 
 TEST(CheckStatus, HpaTypesHaveNoMetrics) {
