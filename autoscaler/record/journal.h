@@ -101,7 +101,8 @@ struct SegmentStart {
   uint64_t lost_records = 0;  // by the same writer before this segment
 };
 
-// As control::DecisionRecord and OutcomeRecord, but owned by the reader.
+// As control::DecisionRecord and OutcomeRecord, but owned by the reader. What a decision points to
+// (but its bytes) stays until the same target's next decision or the end of the segment.
 struct DecisionEntry {
   std::string_view uid;
   uint64_t decision_id = 0;
@@ -151,7 +152,8 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  // The next record; false at the end. Pointers in it are valid until the next call.
+  // The next record; false at the end. What it points to is valid until the next call, but see
+  // DecisionEntry.
   bool Next(Entry* entry);
   const std::vector<Damage>& damage() const;  // met so far
 

@@ -46,10 +46,14 @@ struct ReplayReport {
 
 struct ReplayOptions {
   size_t most = 10;  // differences to keep
+  // Version of this program. Decisions of the same one must agree in each byte, those of others in
+  // what they say; "" = all were made by this one.
+  std::string build;
 };
 
-// Decisions are compared as bytes: each is encoded again and must be what was recorded. Errors: as
-// Reader::Open. A damaged journal is no error: see `damage`.
+// Each decision is taken again and what comes out is encoded and compared; what is remembered is
+// computed from the recorded decision. Errors: as Reader::Open. A damaged journal is no error: see
+// `damage`.
 absl::StatusOr<ReplayReport> Replay(const std::string& path, const ReplayOptions& options);
 
 // One decision with all that led to it, kept beyond the reader.

@@ -1,0 +1,136 @@
+// History, status, events, results of writes; and how a message becomes bytes.
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include "autoscaler/record/codec.h"
+#include "autoscaler/record/wire.h"
+
+namespace neap::record {
+
+void Encode(const core::Recommendation& recommendation, v1::Recommendation* out) {
+  out->set_replicas(recommendation.replicas);
+  if (recommendation.at != absl::InfinitePast()) out->set_at_time_ns(Nanos(recommendation.at));
+}
+
+absl::Status Decode(const v1::Recommendation& in, core::Recommendation* recommendation) {
+  recommendation->replicas = in.replicas();
+  if (in.has_at_time_ns()) recommendation->at = TimeOf(in.at_time_ns());
+  return absl::OkStatus();
+}
+
+void Encode(const core::ScaleEvent& event, v1::ScaleEvent* out) {
+  out->set_change(event.change);
+  if (event.at != absl::InfinitePast()) out->set_at_time_ns(Nanos(event.at));
+  out->set_outdated(event.outdated);
+}
+
+absl::Status Decode(const v1::ScaleEvent& in, core::ScaleEvent* event) {
+  event->change = in.change();
+  if (in.has_at_time_ns()) event->at = TimeOf(in.at_time_ns());
+  event->outdated = in.outdated();
+  return absl::OkStatus();
+}
+
+void Encode(const core::Base& base, v1::Base* out) {
+  out->set_replicas(base.replicas);
+  out->set_ready_pods(base.ready_pods);
+  if (base.at != absl::InfinitePast()) out->set_at_time_ns(Nanos(base.at));
+}
+
+absl::Status Decode(const v1::Base& in, core::Base* base) {
+  base->replicas = in.replicas();
+  base->ready_pods = in.ready_pods();
+  if (in.has_at_time_ns()) base->at = TimeOf(in.at_time_ns());
+  return absl::OkStatus();
+}
+
+void Encode(const core::Condition& condition, v1::Condition* out) {
+  out->set_type(condition.type);
+  out->set_status(EnumOf<v1::ConditionStatus>(condition.status));
+  out->set_reason(condition.reason);
+  out->set_message(condition.message);
+  if (condition.last_transition != absl::InfinitePast()) {
+    out->set_last_transition_time_ns(Nanos(condition.last_transition));
+  }
+}
+
+absl::Status Decode(const v1::Condition& in, core::Condition* condition) {
+  condition->type = in.type();
+  NEAP_RETURN_IF_ERROR(DecodeEnum(in.status(), core::ConditionStatus::kUnknown, "condition status",
+                                  &condition->status));
+  condition->reason = in.reason();
+  condition->message = in.message();
+  if (in.has_last_transition_time_ns()) {
+    condition->last_transition = TimeOf(in.last_transition_time_ns());
+  }
+  return absl::OkStatus();
+}
+
+void Encode(const core::MetricStatus& metric, v1::MetricStatus* out) {
+  out->set_valid(metric.valid);
+  out->set_source(EnumOf<v1::MetricSource>(metric.source));
+  out->set_name(metric.name);
+  out->set_container(metric.container);
+  if (metric.described_object != core::ObjectReference()) {
+    Encode(metric.described_object, out->mutable_described_object());
+  }
+  if (metric.selector) Encode(*metric.selector, out->mutable_selector());
+  if (metric.average_utilization) out->set_average_utilization(*metric.average_utilization);
+  if (metric.average_value) out->set_average_value(*metric.average_value);
+  if (metric.value) out->set_value(*metric.value);
+  out->set_format(EnumOf<v1::QuantityFormat>(metric.format));
+}
+
+absl::Status Decode(const v1::MetricStatus& in, core::MetricStatus* metric) {
+  metric->valid = in.valid();
+  NEAP_RETURN_IF_ERROR(
+      DecodeEnum(in.source(), core::MetricSource::kUnknown, "metric source", &metric->source));
+  metric->name = in.name();
+  metric->container = in.container();
+  NEAP_RETURN_IF_ERROR(Decode(in.described_object(), &metric->described_object));
+  if (in.has_selector()) {
+    NEAP_RETURN_IF_ERROR(Decode(in.selector(), &metric->selector.emplace()));
+  }
+  if (in.has_average_utilization()) metric->average_utilization = in.average_utilization();
+  if (in.has_average_value()) metric->average_value = in.average_value();
+  if (in.has_value()) metric->value = in.value();
+  return DecodeEnum(in.format(), base::QuantityFormat::kDecimalExponent, "quantity format",
+                    &metric->format);
+}
+
+void Encode(const core::Event& event, v1::Event* out) {
+  out->set_type(EnumOf<v1::EventType>(event.type));
+  out->set_reason(event.reason);
+  out->set_message(event.message);
+}
+
+absl::Status Decode(const v1::Event& in, core::Event* event) {
+  event->reason = in.reason();
+  event->message = in.message();
+  return DecodeEnum(in.type(), core::EventType::kWarning, "event type", &event->type);
+}
+
+void Encode(const core::ApplyResult& result, v1::ApplyResult* out) {
+  out->set_kind(EnumOf<v1::ApplyKind>(result.kind));
+  if (result.at != absl::InfinitePast()) out->set_at_time_ns(Nanos(result.at));
+  out->set_error(result.error);
+}
+
+absl::Status Decode(const v1::ApplyResult& in, core::ApplyResult* result) {
+  if (in.has_at_time_ns()) result->at = TimeOf(in.at_time_ns());
+  result->error = in.error();
+  return DecodeEnum(in.kind(), core::ApplyResult::Kind::kUnknown, "result kind", &result->kind);
+}
+
+std::string Serialised(const google::protobuf::MessageLite& message) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return bytes;
+}
+
+}  // namespace neap::record
