@@ -5,8 +5,12 @@
 //   class QueueScaler : public sdk::Scaler { ... manifest(), Open(), Read() ... };
 //   int main(int argc, char** argv) { return sdk::Serve(scalers::queue::Make(), argc, argv); }
 //
-// Threads: Open and Read are called from a pool, several at a time, and must be thread-safe. A
-// Trigger is immutable after Open and outlives every call that is given it.
+// Threads: Open, Read and Watch are called from several threads at a time and must be thread-safe.
+// Open and Watch are short: a stream waits for them. A Trigger is immutable after Open and outlives
+// every call that is given it.
+//
+// What a scaler says is checked (check_reading.h): a metric that is missing, not finite or without
+// `active`, and anything it throws, reaches the host as a kInternal error of that metric.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -140,10 +144,12 @@ class Scaler {
   // manifest. Errors: BadParameter(name, ...), which names the field.
   virtual absl::StatusOr<std::unique_ptr<Trigger>> Open(const Parameters& parameters) = 0;
   // One reading per trigger, in the same order. All triggers are of this scaler and of one
-  // source_key: one request may answer many. Returns by the context's deadline.
+  // source_key: one request may answer many. Returns by the context's deadline: what comes later is
+  // not waited for, and the thread counts against the key until it returns.
   virtual std::vector<Reading> Read(std::span<const Trigger* const> triggers,
                                     ReadContext& context) = 0;
-  // Optional; nullptr means that this trigger is only polled.
+  // Optional; called for types whose manifest says `pushes: true`. nullptr means that this trigger
+  // is only polled.
   virtual std::unique_ptr<Subscription> Watch(const Trigger& trigger, Sink& sink);
 };
 

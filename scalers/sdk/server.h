@@ -9,7 +9,7 @@
 // those of one scaler and source_key together -> executor.h gives them a thread -> Scaler::Read ->
 // reader.h checks what came -> outbox.h -> service.cc sends it.
 //
-// Thread-safe.
+// Thread-safe, but for Stop: one thread at a time.
 #pragma once
 
 #include <absl/status/statusor.h>

@@ -299,7 +299,7 @@ TEST_F(ServerTest, SpeaksTlsAndAsksForAClientCertificate) {
   const TestCertificate own = ca.Issue("localhost");
   const TestCertificate client = ca.Issue("host");
   const TestCertificate stranger = TestAuthority("other").Issue("host");
-  Server* const server = Start({.listen = "localhost:0",
+  Server* const server = Start({.listen = "127.0.0.1:0",
                                 .tls = {.cert_file = dir_.Write("cert", own.cert),
                                         .key_file = dir_.Write("key", own.key),
                                         .client_ca_file = dir_.Write("ca", ca.cert())}});
@@ -317,7 +317,7 @@ TEST_F(ServerTest, TakesANewCertificateWhileItServes) {
   const TestAuthority second("second");
   const TestCertificate before = first.Issue("localhost");
   const TestCertificate after = second.Issue("localhost");
-  Server* const server = Start({.listen = "localhost:0",
+  Server* const server = Start({.listen = "127.0.0.1:0",
                                 .tls = {.cert_file = dir_.Write("cert", before.cert),
                                         .key_file = dir_.Write("key", before.key),
                                         .reload_every = absl::Seconds(1)}});
@@ -339,7 +339,7 @@ TEST_F(ServerTest, RefusesFilesThatCanNotBeUsed) {
   const TestCertificate other = ca.Issue("localhost");
   const std::string cert = dir_.Write("cert", one.cert);
   const std::string key = dir_.Write("key", one.key);
-  const auto error = [&](const ServerTls& tls, const std::string& listen = "localhost:0") {
+  const auto error = [&](const ServerTls& tls, const std::string& listen = "127.0.0.1:0") {
     return std::string(TryStart({.listen = listen, .tls = tls}).status().message());
   };
   EXPECT_THAT(error({.cert_file = dir_.path() + "/none", .key_file = key}),
