@@ -116,7 +116,7 @@ Api::Reply Api::Resource(const ApiRequest& request, const Place& place) {
   if (request.method != "GET") return MethodNotAllowed();
   ObjectPtr object;
   {
-    base::MutexLock lock(cluster_.mutex());
+    base::MutexLock lock(cluster_.mutex);
     cluster_.Sync();
     object = cluster_.store().Get(kind.id, place.ns, place.name);
   }
@@ -168,7 +168,7 @@ Answer Api::List(const ApiRequest& request, const Kind& kind, const Filter& filt
   std::vector<ObjectPtr> objects;
   uint64_t version = 0;
   {
-    base::MutexLock lock(cluster_.mutex());
+    base::MutexLock lock(cluster_.mutex);
     cluster_.Sync();
     objects = cluster_.store().List(kind.id, filter.ns());
     version = cluster_.store().version();

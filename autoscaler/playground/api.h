@@ -72,11 +72,11 @@ class Api {
   Answer Change(const ApiRequest& request, const Place& place);  // PUT and PATCH
   Answer Delete(const ApiRequest& request, const Place& place);
   Answer Replace(const ApiRequest& request, const Kind& kind, const ObjectPtr& current,
-                 Json document, Part part) NEAP_REQUIRES(cluster_.mutex());
+                 Json document, Part part) NEAP_REQUIRES(cluster_.mutex);
   // What admission says: nullopt when the object may come in. Adds warnings to `warnings`.
   std::optional<Answer> Admit(const Kind& kind, const Json& document, std::string_view validation,
                               std::vector<std::string>& warnings) const;
-  void ForgetOldEvents() NEAP_REQUIRES(cluster_.mutex());
+  void ForgetOldEvents() NEAP_REQUIRES(cluster_.mutex);
 
   Cluster& cluster_;
   const ApiOptions options_;
@@ -93,7 +93,7 @@ class Api {
   base::Mutex pages_mutex_;
   std::deque<Paged> paged_ NEAP_GUARDED_BY(pages_mutex_);
   uint64_t next_page_id_ NEAP_GUARDED_BY(pages_mutex_) = 1;
-  std::deque<std::pair<std::string, std::string>> events_ NEAP_GUARDED_BY(cluster_.mutex());
+  std::deque<std::pair<std::string, std::string>> events_ NEAP_GUARDED_BY(cluster_.mutex);
 };
 
 }  // namespace neap::playground

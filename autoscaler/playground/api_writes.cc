@@ -130,7 +130,7 @@ void AddWarnings(const std::vector<std::string>& warnings, Answer& answer) {
 
 Answer Api::Scale(const ApiRequest& request, const Place& place) {
   const Kind& kind = *place.kind;
-  base::MutexLock lock(cluster_.mutex());
+  base::MutexLock lock(cluster_.mutex);
   cluster_.Sync();
   const int index = cluster_.world().FindDeployment(place.ns, place.name);
   if (index < 0) return NotFound(kind, place.name);
@@ -231,7 +231,7 @@ Answer Api::Create(const ApiRequest& request, const Place& place) {
         "the namespace of the provided object does not match the namespace sent on the request");
   }
 
-  base::MutexLock lock(cluster_.mutex());
+  base::MutexLock lock(cluster_.mutex);
   cluster_.Sync();
   const Store& store = cluster_.store();
   if (store.Get(KindId::kNamespace, "", place.ns) == nullptr) {
@@ -295,7 +295,7 @@ void Api::ForgetOldEvents() {
 
 Answer Api::Change(const ApiRequest& request, const Place& place) {
   const Kind& kind = *place.kind;
-  base::MutexLock lock(cluster_.mutex());
+  base::MutexLock lock(cluster_.mutex);
   cluster_.Sync();
   const ObjectPtr current = cluster_.store().Get(kind.id, place.ns, place.name);
   if (current == nullptr) return NotFound(kind, place.name);
@@ -363,7 +363,7 @@ Answer Api::Replace(const ApiRequest& request, const Kind& kind, const ObjectPtr
 
 Answer Api::Delete(const ApiRequest& request, const Place& place) {
   const Kind& kind = *place.kind;
-  base::MutexLock lock(cluster_.mutex());
+  base::MutexLock lock(cluster_.mutex);
   cluster_.Sync();
   const ObjectPtr current = cluster_.store().Get(kind.id, place.ns, place.name);
   if (current == nullptr) return NotFound(kind, place.name);

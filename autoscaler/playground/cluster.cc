@@ -7,10 +7,19 @@
 #include "autoscaler/playground/objects.h"
 
 namespace neap::playground {
+namespace {
+
+// Later than all versions of a playground that ran before: a client that has seen that one then
+// lists again, where it would wait for versions long past.
+uint64_t FirstVersion(absl::Time start) {
+  return static_cast<uint64_t>(absl::ToUnixSeconds(start)) * 1000;
+}
+
+}  // namespace
 
 Cluster::Cluster(sim::WorldSpec spec, size_t kept_events)
-    : world_(std::move(spec), clock_.Now()), store_(kept_events) {
-  base::MutexLock lock(mutex_);
+    : world_(std::move(spec), clock_.Now()), store_(kept_events, FirstVersion(world_.start())) {
+  base::MutexLock lock(mutex);
   for (const std::string& name : world_.Namespaces()) {
     // Names are unique, so they do for uids.
     store_.Put(KindId::kNamespace,
@@ -25,7 +34,7 @@ Cluster::Cluster(sim::WorldSpec spec, size_t kept_events)
 Cluster::~Cluster() { Stop(); }
 
 void Cluster::Start() {
-  base::MutexLock lock(mutex_);
+  base::MutexLock lock(mutex);
   if (running_) return;
   running_ = true;
   pump_ = std::thread([this] { Pump(); });
@@ -34,7 +43,7 @@ void Cluster::Start() {
 void Cluster::Stop() {
   Shutdown();
   {
-    base::MutexLock lock(mutex_);
+    base::MutexLock lock(mutex);
     running_ = false;
     pump_wakes_.NotifyAll();
   }
@@ -42,12 +51,12 @@ void Cluster::Stop() {
 }
 
 void Cluster::Pump() {
-  base::MutexLock lock(mutex_);
+  base::MutexLock lock(mutex);
   while (running_) {
     Sync();
     const absl::Duration wait =
         std::clamp(world_.next_event() - clock_.Now(), absl::Milliseconds(1), absl::Seconds(1));
-    pump_wakes_.WaitFor(mutex_, absl::ToChronoNanoseconds(wait));
+    pump_wakes_.WaitFor(mutex, absl::ToChronoNanoseconds(wait));
   }
 }
 
@@ -115,13 +124,13 @@ void Cluster::Remove(KindId kind, const Object& object) {
 
 void Cluster::WaitFor(KindId kind, absl::Duration most) {
   if (shutting_down_) return;
-  changed_[static_cast<size_t>(kind)].WaitFor(mutex_, absl::ToChronoNanoseconds(most));
+  changed_[static_cast<size_t>(kind)].WaitFor(mutex, absl::ToChronoNanoseconds(most));
 }
 
 void Cluster::Notify(KindId kind) { changed_[static_cast<size_t>(kind)].NotifyAll(); }
 
 void Cluster::Shutdown() {
-  base::MutexLock lock(mutex_);
+  base::MutexLock lock(mutex);
   shutting_down_ = true;
   for (base::CondVar& condition : changed_) condition.NotifyAll();
 }

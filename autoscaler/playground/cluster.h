@@ -32,40 +32,39 @@ class Cluster {
   void Start();  // the world's clock
   void Stop();
 
-  base::Mutex& mutex() { return mutex_; }
+  base::Mutex mutex;
   absl::Time Now() const { return clock_.Now(); }
 
   // Everything below: with the mutex held.
 
   // Brings the world and the store to now.
-  void Sync() NEAP_REQUIRES(mutex_);
-  const sim::World& world() const NEAP_REQUIRES(mutex_) { return world_; }
-  const Store& store() const NEAP_REQUIRES(mutex_) { return store_; }
+  void Sync() NEAP_REQUIRES(mutex);
+  const sim::World& world() const NEAP_REQUIRES(mutex) { return world_; }
+  const Store& store() const NEAP_REQUIRES(mutex) { return store_; }
 
-  absl::Status Scale(int deployment, int replicas) NEAP_REQUIRES(mutex_);
-  absl::Status DeletePod(std::string_view ns, std::string_view name) NEAP_REQUIRES(mutex_);
+  absl::Status Scale(int deployment, int replicas) NEAP_REQUIRES(mutex);
+  absl::Status DeletePod(std::string_view ns, std::string_view name) NEAP_REQUIRES(mutex);
   // Objects that are not the world's own. `document` has its metadata; its version is set here.
-  ObjectPtr Put(KindId kind, Json document) NEAP_REQUIRES(mutex_);
-  void Remove(KindId kind, const Object& object) NEAP_REQUIRES(mutex_);
+  ObjectPtr Put(KindId kind, Json document) NEAP_REQUIRES(mutex);
+  void Remove(KindId kind, const Object& object) NEAP_REQUIRES(mutex);
 
   // Waits for a change of that kind, at most `most`; may return earlier.
-  void WaitFor(KindId kind, absl::Duration most) NEAP_REQUIRES(mutex_);
+  void WaitFor(KindId kind, absl::Duration most) NEAP_REQUIRES(mutex);
   // Wakes all who wait; they will not wait again.
-  void Shutdown() NEAP_EXCLUDES(mutex_);
+  void Shutdown() NEAP_EXCLUDES(mutex);
   bool shutting_down() const { return shutting_down_; }
 
  private:
   void Pump();
-  void Show(const sim::Change& change) NEAP_REQUIRES(mutex_);
-  void Notify(KindId kind) NEAP_REQUIRES(mutex_);
+  void Show(const sim::Change& change) NEAP_REQUIRES(mutex);
+  void Notify(KindId kind) NEAP_REQUIRES(mutex);
 
   const base::Clock clock_;
-  base::Mutex mutex_;
-  sim::World world_ NEAP_GUARDED_BY(mutex_);
-  Store store_ NEAP_GUARDED_BY(mutex_);
+  sim::World world_ NEAP_GUARDED_BY(mutex);
+  Store store_ NEAP_GUARDED_BY(mutex);
   std::array<base::CondVar, kKindCount> changed_;
   base::CondVar pump_wakes_;
-  bool running_ NEAP_GUARDED_BY(mutex_) = false;
+  bool running_ NEAP_GUARDED_BY(mutex) = false;
   std::atomic<bool> shutting_down_{false};
   std::thread pump_;
 };

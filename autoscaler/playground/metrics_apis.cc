@@ -40,7 +40,7 @@ absl::StatusOr<base::Selector> SelectorOf(const ApiRequest& request, std::string
 }
 
 Answer OnePod(Cluster& cluster, const std::string& ns, const std::string& name) {
-  base::MutexLock lock(cluster.mutex());
+  base::MutexLock lock(cluster.mutex);
   cluster.Sync();
   const sim::Pod* pod = cluster.world().FindPod(ns, name);
   if (pod == nullptr || !Sampled(*pod)) {
@@ -124,7 +124,7 @@ Answer PodMetrics(Cluster& cluster, const ApiRequest& request, std::span<const s
   std::string out =
       R"({"kind":"PodMetricsList","apiVersion":"metrics.k8s.io/v1beta1","metadata":{},"items":[)";
   const size_t empty = out.size();
-  base::MutexLock lock(cluster.mutex());
+  base::MutexLock lock(cluster.mutex);
   cluster.Sync();
   for (const sim::Deployment& deployment : cluster.world().deployments()) {
     if (!ns.empty() && deployment.spec.ns != ns) continue;
@@ -158,7 +158,7 @@ Answer CustomMetrics(Cluster& cluster, const ApiRequest& request,
 
   Json items = Json::array();
   bool known = false;
-  base::MutexLock lock(cluster.mutex());
+  base::MutexLock lock(cluster.mutex);
   cluster.Sync();
   const sim::World& world = cluster.world();
   for (const sim::CustomMetricSpec& metric : world.spec().custom_metrics) {
@@ -196,7 +196,7 @@ Answer ExternalMetrics(Cluster& cluster, const ApiRequest& request,
   if (!selector.ok()) return BadRequest(base::Message(selector.status()));
   Json items = Json::array();
   bool known = false;
-  base::MutexLock lock(cluster.mutex());
+  base::MutexLock lock(cluster.mutex);
   cluster.Sync();
   const sim::World& world = cluster.world();
   for (const sim::ExternalMetricSpec& metric : world.spec().external_metrics) {
@@ -226,7 +226,7 @@ Answer ExternalMetrics(Cluster& cluster, const ApiRequest& request,
 
 std::vector<std::string> CustomMetricNames(Cluster& cluster) {
   std::set<std::string> names;
-  base::MutexLock lock(cluster.mutex());
+  base::MutexLock lock(cluster.mutex);
   for (const sim::CustomMetricSpec& metric : cluster.world().spec().custom_metrics) {
     names.insert((metric.pods_of >= 0 ? "pods" : metric.resource) + "/" + metric.name);
   }
@@ -235,7 +235,7 @@ std::vector<std::string> CustomMetricNames(Cluster& cluster) {
 
 std::vector<std::string> ExternalMetricNames(Cluster& cluster) {
   std::set<std::string> names;
-  base::MutexLock lock(cluster.mutex());
+  base::MutexLock lock(cluster.mutex);
   for (const sim::ExternalMetricSpec& metric : cluster.world().spec().external_metrics) {
     names.insert(metric.name);
   }

@@ -78,7 +78,7 @@ const std::array<Family<Queue>, 4> kOfQueues = {{
 
 std::string MetricsPage(Cluster& cluster) {
   std::string out;
-  base::MutexLock lock(cluster.mutex());
+  base::MutexLock lock(cluster.mutex);
   cluster.Sync();
   Append(kOfDeployments, cluster.world().deployments(), "deployment", out);
   Append(kOfQueues, cluster.world().queues(), "queue", out);
@@ -86,7 +86,7 @@ std::string MetricsPage(Cluster& cluster) {
 }
 
 std::string WorldPage(Cluster& cluster) {
-  base::MutexLock lock(cluster.mutex());
+  base::MutexLock lock(cluster.mutex);
   cluster.Sync();
   const sim::World& world = cluster.world();
   Json deployments = Json::array();

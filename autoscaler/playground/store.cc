@@ -26,6 +26,10 @@ std::string FullText(const Kind& kind, const Object& object) {
   return out;
 }
 
+Store::Store(size_t kept_events, uint64_t first) : kept_events_(kept_events), version_(first) {
+  for (Collection& collection : collections_) collection.forgotten = first;
+}
+
 void Store::Put(KindId kind, ObjectPtr object) {
   Collection& collection = Of(kind);
   ObjectPtr& place = collection.objects[Key(object->ns, object->name)];

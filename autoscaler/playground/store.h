@@ -44,7 +44,8 @@ struct StoreEvent {
 
 class Store {
  public:
-  explicit Store(size_t kept_events) : kept_events_(kept_events) {}
+  // Versions begin after `first`: watches from up to there are told that it is forgotten.
+  Store(size_t kept_events, uint64_t first);
 
   uint64_t version() const { return version_; }
   // The version of the next change; the object's text carries it, then Put or Remove follows.
@@ -75,7 +76,7 @@ class Store {
   void Log(Collection& collection, StoreEvent event);
 
   const size_t kept_events_;
-  uint64_t version_ = 1;
+  uint64_t version_;
   std::array<Collection, kKindCount> collections_;
 };
 

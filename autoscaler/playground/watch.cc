@@ -25,7 +25,7 @@ bool WatchStream::Next(absl::Duration most, std::string& out) {
   std::optional<std::vector<StoreEvent>> events;
   uint64_t oldest = 0;
   {
-    base::MutexLock lock(cluster_.mutex());
+    base::MutexLock lock(cluster_.mutex);
     const Store& store = cluster_.store();
     if (!began_) {
       began_ = true;
