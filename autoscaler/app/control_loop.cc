@@ -77,7 +77,8 @@ void ControlLoop::Step(std::vector<control::Message> messages) {
   std::vector<control::Action> actions = controller_.Step(std::move(messages), clock_.Now());
   Route(actions);
   Record(actions);
-  synced_ = controller_.AllSynced();
+  // Once is enough: a view that comes later makes its own targets wait, not the process unready.
+  if (!synced_) synced_ = controller_.AllSynced();
   const absl::Duration ended = clock_.Elapsed();
   metrics_.OnStep(ended - began, count, controller_);
   stepped_at_ms_ = absl::ToInt64Milliseconds(ended);

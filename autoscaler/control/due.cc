@@ -12,6 +12,10 @@ namespace {
 // quarter of the period, so that rounds of one second stay fresh.
 constexpr absl::Duration kStillFresh = absl::Seconds(1);
 
+// Targets that fall due within so long are polled together: a request per scaler and grain instead
+// of one per target.
+constexpr absl::Duration kGrain = absl::Milliseconds(20);
+
 absl::Duration PeriodOf(const core::AutoscalerSpec& spec) {
   return std::max(spec.period, absl::Seconds(1));
 }
@@ -36,7 +40,8 @@ void Controller::Impl::SetWake(Target& target, absl::Time at) {
 absl::Time Controller::Impl::NextPeriod(const Target& target) const {
   const int64_t period = absl::ToInt64Nanoseconds(PeriodOf(*target.spec));
   const uint64_t hash = Digest().Text(target.needs_pods ? target.spec->key.ns : target.uid).value();
-  const int64_t phase = static_cast<int64_t>(hash % static_cast<uint64_t>(period));
+  const int64_t within = static_cast<int64_t>(hash % static_cast<uint64_t>(period));
+  const int64_t phase = within - within % absl::ToInt64Nanoseconds(kGrain);
   const int64_t now = absl::ToUnixNanos(now_);
   const int64_t since = ((now - phase) % period + period) % period;
   return absl::FromUnixNanos(now - since + period);
