@@ -69,6 +69,8 @@ class Endpoint {
 
   // Ids in `put` that are known are replaced.
   void Change(const std::vector<SharedSubscription>& put, const std::vector<std::string>& remove);
+  // Ends the polls of these triggers, which go to another endpoint: each is answered.
+  void GiveUp(const std::vector<std::string>& ids);
   // Ids must be known here. Answers all by `deadline` from now.
   void Poll(uint64_t round, std::vector<std::string> ids, absl::Duration deadline);
 

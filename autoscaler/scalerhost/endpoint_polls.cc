@@ -63,6 +63,17 @@ void Endpoint::Poll(uint64_t round, std::vector<std::string> ids, absl::Duration
   Publish();
 }
 
+void Endpoint::GiveUp(const std::vector<std::string>& ids) {
+  for (const std::string& id : ids) {
+    const auto found = triggers_.find(id);
+    if (found == triggers_.end() || found->second.round == 0) continue;
+    Fail(found->second,
+         {.kind = core::ErrorKind::kUnavailable,
+          .message = fmt::format("scaler {}: it serves the trigger no longer", address_)});
+  }
+  Publish();
+}
+
 absl::Duration Endpoint::Left(const Round& round) const {
   return round.deadline - context_.clock.Elapsed();
 }

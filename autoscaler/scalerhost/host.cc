@@ -113,7 +113,8 @@ class Host::Impl {
   // What moves between endpoints in one go.
   struct Move {
     std::vector<SharedSubscription> put;
-    std::vector<std::string> remove;
+    std::vector<std::string> leave;   // to another endpoint, or to none
+    std::vector<std::string> remove;  // by control, which waits for no answer any more
   };
 
   absl::StatusOr<Endpoint*> EndpointOf(const std::string& address);
@@ -276,7 +277,7 @@ void Host::Impl::Route(Trigger& trigger, std::map<Endpoint*, Move>& moves) {
   if (ToWire(*trigger.subscription).ByteSizeLong() > kMaxTriggerBytes) endpoint = nullptr;
   if (endpoint == trigger.endpoint && endpoint != nullptr) return;
   if (trigger.endpoint != nullptr)
-    moves[trigger.endpoint].remove.push_back(trigger.subscription->id);
+    moves[trigger.endpoint].leave.push_back(trigger.subscription->id);
   trigger.endpoint = endpoint;
   if (endpoint != nullptr) {
     trigger.refusal.reset();
@@ -322,6 +323,10 @@ core::ReadingError Host::Impl::RefusalOf(const control::Subscription& subscripti
 void Host::Impl::Apply(std::map<Endpoint*, Move> moves) {
   // Removals first: a trigger that moves is at one endpoint at a time.
   for (auto& [endpoint, move] : moves) {
+    if (!move.leave.empty()) {
+      endpoint->GiveUp(move.leave);
+      endpoint->Change({}, move.leave);
+    }
     if (!move.remove.empty()) endpoint->Change({}, move.remove);
   }
   for (auto& [endpoint, move] : moves) {

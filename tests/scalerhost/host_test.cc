@@ -197,9 +197,14 @@ TEST(Host, MovesTriggersToTheScalerThatComesFirst) {
   TestHost host({.scalers = {address, second.address()}});
   host.Put({Stub("t", {{"key", "k"}})});
   EXPECT_EQ(ValueOf(host.Ask("t")), 2);
+  second.SetFault("k", StubScaler::Fault::kHang);
+  const uint64_t crossing = host.Poll({"t"}, absl::Minutes(10));
+  ASSERT_TRUE(WaitFor([&] { return second.stats().polls == 2; }));
   StubScaler first({.address = address});
   first.Set("k", 1);
-  EXPECT_TRUE(WaitFor([&] { return ValueOf(host.Ask("t")) == 1; }));
+  // What was asked of the other one is answered, too.
+  EXPECT_EQ(ErrorIn(host.Await("t", crossing)).kind, core::ErrorKind::kUnavailable);
+  EXPECT_EQ(ValueOf(host.Ask("t")), 1);
   EXPECT_TRUE(WaitFor([&] { return second.stats().triggers == 0; }));
 }
 

@@ -239,13 +239,11 @@ class StubScaler::Impl::WatchCall final
     std::vector<pb::WatchResponse> frames(1);
     {
       base::MutexLock lock(mutex_);
-      const auto answer = [&](const std::string& id, const StubTrigger& trigger) {
-        if (frames.back().readings().readings_size() == kReadingsPerFrame) frames.emplace_back();
-        Answer(id, trigger, poll.round(), *frames.back().mutable_readings());
-      };
       for (const std::string& id : poll.trigger_ids()) {
         const auto found = triggers_.find(id);
-        if (found != triggers_.end()) answer(id, found->second);
+        if (found == triggers_.end()) continue;
+        if (frames.back().readings().readings_size() == kReadingsPerFrame) frames.emplace_back();
+        Answer(id, found->second, poll.round(), *frames.back().mutable_readings());
       }
     }
     {
