@@ -63,7 +63,7 @@ struct Options {
   bool admit_all = false;
 };
 
-// Thread-safe.
+// Start and Stop on one thread, and not twice; it serves on threads of its own.
 class Playground {
  public:
   explicit Playground(Options options);

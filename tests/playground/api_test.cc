@@ -1,8 +1,11 @@
 // The REST API against what a real server answers.
 #include <gmock/gmock.h>
 
+#include <fstream>
 #include <set>
+#include <sstream>
 
+#include "autoscaler/base/value/value.h"
 #include "autoscaler/kube/api/discovery.h"
 #include "tests/playground/ground.h"
 
@@ -221,6 +224,30 @@ TEST(Playground, AutoscalersAreCreatedChangedAndDeleted) {
   EXPECT_EQ(ground.Send("DELETE", path, R"({"preconditions": {"uid": "other"}})").status, 409);
   EXPECT_EQ(ground.Send("DELETE", path, "").status, 200);
   EXPECT_EQ(ground.Send("DELETE", path, "").status, 404);
+}
+
+// kubectl shows an Autoscaler here as it does on a real server, which goes by the CRD.
+TEST(Playground, AutoscalersHaveTheColumnsOfTheCrd) {
+  std::ifstream file("charts/neap/crds/autoscalers.neap.dev.yaml");
+  std::ostringstream text;
+  text << file.rdbuf();
+  const auto documents = value::ParseYaml(text.str(), "crd");
+  ASSERT_TRUE(documents.ok()) << documents.status();
+  const value::Value* version = &(*documents)[0].Find("spec.versions")->list()[0];
+  std::vector<std::pair<std::string, int64_t>> expected = {{"Name", 0}};
+  for (const value::Value& column : version->Get("additionalPrinterColumns")->list()) {
+    expected.emplace_back(column.StringAt("name"), column.IntAt("priority"));
+  }
+  Ground ground;
+  const http::Response table =
+      ground.Raw({.url = kAutoscalers,
+                  .headers = {{"Accept", "application/json;as=Table;v=v1;g=meta.k8s.io"}}});
+  std::vector<std::pair<std::string, int64_t>> found;
+  const Json document = Json::parse(table.body);
+  for (const Json& column : document["columnDefinitions"]) {
+    found.emplace_back(column["name"], column["priority"]);
+  }
+  EXPECT_EQ(found, expected);
 }
 
 TEST(Playground, AdmissionRefusesWhatTheRulesForbid) {

@@ -1,6 +1,6 @@
 // Fields: one map of an object while it is decoded. Knows which field names there are, says what is
-// wrong with the words of the API's field errors, and reports names that it does not know. Internal
-// to kube/objects; lives on the stack of a decoder and borrows the value and the report.
+// wrong with the words of the API's field errors, and reports names that it does not know. Used by
+// kube/objects and sim's world files; lives on a decoder's stack, borrows the value and the report.
 #pragma once
 
 #include <fmt/format.h>
