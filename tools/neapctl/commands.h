@@ -18,11 +18,20 @@ struct ValidateOptions {
 int Validate(const ValidateOptions& options);
 
 struct ExplainOptions {
-  std::vector<std::string> files;  // an object and an Observation
+  std::vector<std::string> files;  // an object and an Observation, or one journal
+  std::string object;              // "namespace/name": the decision of a journal
+  std::string at;                  // RFC 3339; "" = the last
   Format format = Format::kTable;
 };
 // Why a count is what it is: the decision's steps in words.
 int Explain(const ExplainOptions& options);
+
+struct ReplayOptions {
+  std::string journal;  // a directory or one of its files
+  Format format = Format::kTable;
+};
+// Takes a journal's decisions again, and says where this build decides otherwise.
+int Replay(const ReplayOptions& options);
 
 struct ConformanceOptions {
   std::vector<std::string> files;

@@ -68,13 +68,32 @@ int Main(int argc, char** argv) {
 
   ExplainOptions explain;
   command = Add(app, "explain",
-                "Explain a decision step by step: the one that Neap takes for an object in a file "
-                "with an observation (docs/neapctl.md) in a file",
-                "  neapctl explain checkout.yaml observation.yaml\n", &explain.format);
-  command->add_option("files", explain.files, "YAML or JSON files; - is standard input")
+                "Explain a decision step by step: one of a journal, or the one that Neap takes for "
+                "an object in a file with an observation (docs/neapctl.md) in a file",
+                "  neapctl explain /var/lib/neap/journal --object shop/checkout\n"
+                "  neapctl explain /var/lib/neap/journal --object shop/checkout "
+                "--at 2026-03-01T10:00:00Z\n"
+                "  neapctl explain checkout.yaml observation.yaml\n",
+                &explain.format);
+  command
+      ->add_option("files", explain.files,
+                   "A journal with --object, or YAML and JSON files (- is standard input)")
       ->required()
       ->type_name("FILE");
+  command->add_option("--object", explain.object, "Whose decision of the journal")
+      ->type_name("NAMESPACE/NAME");
+  command->add_option("--at", explain.at, "The last decision at or before this time")
+      ->type_name("TIME");
   command->callback([&] { code = Explain(explain); });
+
+  ReplayOptions replay;
+  command = Add(app, "replay",
+                "Take a journal's decisions again, and show where this build decides otherwise",
+                "  neapctl replay /var/lib/neap/journal\n", &replay.format);
+  command->add_option("journal", replay.journal, "A journal's directory, or one of its files")
+      ->required()
+      ->type_name("JOURNAL");
+  command->callback([&] { code = Replay(replay); });
 
   ConformanceOptions conformance;
   command = Add(app, "conformance",

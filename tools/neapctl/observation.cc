@@ -39,7 +39,7 @@ class Decoder {
     if (const std::string text = f.String("now"); !text.empty()) {
       const auto now = base::ParseTime(text);
       if (now.ok()) {
-        out_.now = *now;
+        out_.seen.now = *now;
       } else {
         f.Error("now", std::string(base::Message(now.status())));
       }
@@ -51,14 +51,14 @@ class Decoder {
     History(f);
     ForEach(f, "overlapping", [&](const value::Value& v, const std::string& path) {
       if (v.is_string()) {
-        out_.overlapping.push_back(v.AsString());
+        out_.seen.overlapping.push_back(v.AsString());
       } else {
         report_.Error(&v, path, "expected the text namespace/name");
       }
     });
-    std::sort(out_.overlapping.begin(), out_.overlapping.end());
-    out_.views_synced = f.Bool("viewsSynced").value_or(true);
-    out_.views_silent = f.Bool("viewsSilent").value_or(false);
+    std::sort(out_.seen.overlapping.begin(), out_.seen.overlapping.end());
+    out_.seen.views_synced = f.Bool("viewsSynced").value_or(true);
+    out_.seen.views_silent = f.Bool("viewsSilent").value_or(false);
   }
 
  private:
@@ -80,7 +80,7 @@ class Decoder {
     return otherwise;
   }
   absl::Time Ago(Fields& f, std::string_view key, absl::Duration otherwise) {
-    return out_.now - Duration(f, key, otherwise);
+    return out_.seen.now - Duration(f, key, otherwise);
   }
 
   void Options(Fields& parent) {
@@ -103,19 +103,19 @@ class Decoder {
       return;
     }
     if (const std::string error = f.String("error"); !error.empty()) {
-      out_.scale_error = {.kind = core::ErrorKind::kUnavailable, .message = error};
+      out_.seen.scale_error = {.kind = core::ErrorKind::kUnavailable, .message = error};
       return;
     }
     const std::optional<int32_t> replicas = f.Int32("specReplicas");
     if (!replicas) f.Required("specReplicas", "the count that is asked for now");
-    out_.has_scale = true;
-    out_.scale.uid = "observed";
-    out_.scale.spec_replicas = replicas.value_or(0);
-    out_.scale.status_replicas = f.Int32("statusReplicas").value_or(replicas.value_or(0));
-    out_.scale.selector = f.String("selector");
-    if (out_.scale.selector.empty()) f.Required("selector", "as scale.status.selector, app=web");
-    const auto selector = base::Selector::Parse(out_.scale.selector);
-    if (!selector.ok()) out_.selector_error = base::Message(selector.status());
+    core::Scale& scale = out_.seen.scale.emplace();
+    scale.uid = "observed";
+    scale.spec_replicas = replicas.value_or(0);
+    scale.status_replicas = f.Int32("statusReplicas").value_or(scale.spec_replicas);
+    scale.selector = f.String("selector");
+    if (scale.selector.empty()) f.Required("selector", "as scale.status.selector, app=web");
+    const auto selector = base::Selector::Parse(scale.selector);
+    if (!selector.ok()) out_.seen.selector_error = base::Message(selector.status());
   }
 
   core::ResourceAmounts Amounts(Fields& parent, std::string_view key) {
@@ -148,18 +148,18 @@ class Decoder {
     pod.ready = std::array{core::PodReady::kTrue, core::PodReady::kFalse, core::PodReady::kUnknown,
                            core::PodReady::kNone}[f.Enum("ready", kTrueFalse).value_or(0)];
     pod.deleting = f.Bool("deleting").value_or(false);
-    pod.requests = static_cast<uint32_t>(out_.requests.size());
-    out_.requests.push_back(Requests(f));
+    pod.requests = static_cast<uint32_t>(out_.seen.requests.size());
+    out_.seen.requests.push_back(Requests(f));
     const std::optional<int32_t> count = f.Int32("count");
     if (!count) {
-      out_.pods.push_back(pod);
+      out_.seen.pods.push_back(pod);
       return;
     }
     if (*count < 0 || *count > 100000) f.Invalid("count", "must be from 0 to 100000");
     const std::string name = pod.name;
     for (int32_t i = 1; i <= std::min(*count, 100000); ++i) {
       pod.name = fmt::format("{}-{}", name, i);
-      out_.pods.push_back(pod);
+      out_.seen.pods.push_back(pod);
     }
   }
 
@@ -212,14 +212,18 @@ class Decoder {
       f.Required("value", "one of value, values, everyPod, perPod and error says what was read");
     }
     Values(f, reading);
-    const bool of_trigger = index >= spec_.metrics.size();
-    if (of_trigger) {
-      TriggerMetric(f, index - spec_.metrics.size());
-    } else if (f.Get("name") != nullptr || f.Get("target") != nullptr) {
-      f.Forbidden("target", "the object itself says the name and target of its metrics");
+    record::OwnedObservation::Metric metric;
+    if (index >= spec_.metrics.size()) {
+      metric.spec = TriggerMetric(f, index - spec_.metrics.size());
+    } else {
+      metric.spec = spec_.metrics[index];
+      if (f.Get("name") != nullptr || f.Get("target") != nullptr) {
+        f.Forbidden("target", "the object itself says the name and target of its metrics");
+      }
     }
-    out_.readings.push_back(std::move(reading));
-    out_.stale_after.push_back(Duration(f, "staleAfter", absl::InfiniteDuration()));
+    metric.stale_after = Duration(f, "staleAfter", absl::InfiniteDuration());
+    out_.seen.readings.push_back(std::move(reading));
+    out_.seen.metrics.push_back(std::move(metric));
   }
 
   void Values(Fields& f, core::Reading& reading) {
@@ -252,30 +256,30 @@ class Decoder {
     sample.present = true;
     if (const auto every = f.Quantity("everyPod")) {
       sample.milli = every->Milli();
-      reading.pods.by_pod.assign(out_.pods.size(), sample);
+      reading.pods.by_pod.assign(out_.seen.pods.size(), sample);
     }
     const value::Value* map = f.Get("perPod");
     if (map == nullptr) return;
     Fields per_pod(map, f.Path("perPod"), report_);
     if (!per_pod.present()) return;
-    reading.pods.by_pod.resize(out_.pods.size());
+    reading.pods.by_pod.resize(out_.seen.pods.size());
     for (const auto& [name, amount] : map->map()) {
       const auto quantity = per_pod.Quantity(name);
       if (!quantity) continue;
       sample.milli = quantity->Milli();
       const auto pod =
-          std::find_if(out_.pods.begin(), out_.pods.end(),
+          std::find_if(out_.seen.pods.begin(), out_.seen.pods.end(),
                        [&, &pod_name = name](const core::Pod& p) { return p.name == pod_name; });
-      if (pod == out_.pods.end()) {
+      if (pod == out_.seen.pods.end()) {
         reading.pods.stray.push_back(sample.milli);
       } else {
-        reading.pods.by_pod[static_cast<size_t>(pod - out_.pods.begin())] = sample;
+        reading.pods.by_pod[static_cast<size_t>(pod - out_.seen.pods.begin())] = sample;
       }
     }
   }
 
   // What a trigger's parameters mean only its scaler knows, so the observation says it.
-  void TriggerMetric(Fields& f, size_t trigger) {
+  core::MetricSpec TriggerMetric(Fields& f, size_t trigger) {
     core::MetricSpec metric;
     metric.source = core::MetricSource::kExternal;
     metric.source_text = "External";
@@ -296,7 +300,7 @@ class Decoder {
       metric.target.kind = core::TargetKind::kValue;
       metric.target.value = amount->Milli();
     }
-    out_.trigger_metrics.push_back(std::move(metric));
+    return metric;
   }
 
   void History(Fields& parent) {
@@ -338,33 +342,9 @@ WrittenObservation DecodeObservation(const value::Value& document, const core::A
   kube::objects::Decoded decoded;
   Report report(options, decoded);
   WrittenObservation out;
-  out.now = now;
+  out.seen.now = now;
   Decoder(spec, report, out).Document(document);
   problems.insert(problems.end(), decoded.errors.begin(), decoded.errors.end());
-  return out;
-}
-
-core::Observation View(const WrittenObservation& written, const core::AutoscalerSpec& spec,
-                       const core::Status& previous, std::vector<core::MetricInput>& inputs) {
-  inputs.clear();
-  for (size_t i = 0; i < written.readings.size(); ++i) {
-    const size_t own = spec.metrics.size();
-    inputs.push_back({.spec = i < own ? &spec.metrics[i] : &written.trigger_metrics[i - own],
-                      .reading = &written.readings[i],
-                      .stale_after = written.stale_after[i]});
-  }
-  core::Observation out;
-  out.now = written.now;
-  out.scale = written.has_scale ? &written.scale : nullptr;
-  out.scale_error = written.has_scale ? nullptr : &written.scale_error;
-  out.selector_error = written.selector_error.empty() ? nullptr : &written.selector_error;
-  out.pods = written.pods;
-  out.requests = written.requests;
-  out.metrics = inputs;
-  out.overlapping = written.overlapping;
-  out.previous = &previous;
-  out.views_synced = written.views_synced;
-  out.views_silent = written.views_silent;
   return out;
 }
 
