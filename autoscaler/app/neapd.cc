@@ -213,9 +213,10 @@ void Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
   if (options_.write_status) {
     status_writer_ =
         std::make_unique<kube::StatusWriter>(context_, [this](const control::WriteStatus& write) {
-          const auto own = objects_.OwnConditions(write.uid, clock_.Now());
-          return kube::objects::EncodeStatus(
-              {.status = write.status, .own_conditions = own, .explanation = write.explanation});
+          const auto full = objects_.Complete(write.uid, write.status, clock_.Now());
+          return kube::objects::EncodeStatus({.status = full.status,
+                                              .own_conditions = full.own_conditions,
+                                              .explanation = write.explanation});
         });
   }
   if (options_.write_events) {

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <set>
+#include <utility>
 
 #include "autoscaler/kube/objects/status_json.h"
 
@@ -47,42 +49,66 @@ bool ObjectTable::InApi(std::string_view uid) const {
   return at != objects_.end() && at->second.source == "api";
 }
 
-std::vector<core::Condition> ObjectTable::OwnConditions(std::string_view uid, absl::Time now) {
+core::Condition ObjectTable::DryRunOf(const Object& object) const {
+  core::Condition out;
+  out.type = std::string(kube::objects::kDryRunCondition);
+  out.status = core::ConditionStatus::kFalse;
+  out.reason = std::string(kube::objects::ModeName(object.mode));
+  if (dry_run_) {
+    out.status = core::ConditionStatus::kTrue;
+    out.reason = "Installation";
+    out.message = "neapd runs with --dry-run: the scale is not written";
+  } else if (object.mode == Mode::kDryRun) {
+    out.status = core::ConditionStatus::kTrue;
+    out.message = "spec.mode is DryRun: the scale is not written";
+  } else if (object.mode == Mode::kPaused) {
+    out.message = "spec.mode is Paused: nothing is decided";
+  } else {
+    out.message = "the scale is written";
+  }
+  return out;
+}
+
+core::Condition ObjectTable::AcceptedOf(const Object& object) {
+  core::Condition out;
+  out.type = std::string(kube::objects::kAcceptedCondition);
+  out.status = core::ConditionStatus::kTrue;
+  out.reason = "Valid";
+  out.message = "the object is valid";
+  if (!object.errors.empty()) {
+    out.status = core::ConditionStatus::kFalse;
+    out.reason = "Invalid";
+    out.message = fmt::format("{}", fmt::join(object.errors, "; "));
+  } else if (!object.warnings.empty()) {
+    out.reason = "ValidWithWarnings";
+    out.message = fmt::format("{}", fmt::join(object.warnings, "; "));
+  }
+  return out;
+}
+
+ObjectTable::FullStatus ObjectTable::Complete(std::string_view uid, core::Status status,
+                                              absl::Time now) {
   base::MutexLock lock(mutex_);
   const auto at = objects_.find(uid);
-  if (at == objects_.end()) return {};
+  if (at == objects_.end()) return {.status = std::move(status), .own_conditions = {}};
   Object& object = at->second;
-  const bool by_mode = object.mode == Mode::kDryRun;
-  core::Condition dry_run{.type = std::string(kube::objects::kDryRunCondition),
-                          .status = core::ConditionStatus::kFalse,
-                          .reason = std::string(kube::objects::ModeName(object.mode)),
-                          .message = object.mode == Mode::kPaused
-                                         ? "spec.mode is Paused: nothing is decided"
-                                         : "the scale is written",
-                          .last_transition = now};
-  if (dry_run_ || by_mode) {
-    dry_run.status = core::ConditionStatus::kTrue;
-    dry_run.reason = dry_run_ ? "Installation" : "Mode";
-    dry_run.message = dry_run_ ? "neapd runs with --dry-run: the scale is not written"
-                               : "spec.mode is DryRun: the scale is not written";
+  core::Condition dry_run = DryRunOf(object);
+  std::erase_if(status.conditions, [&](const core::Condition& condition) {
+    if (condition.type != dry_run.type) return false;
+    // Core leaves it in place until a change is applied, so it may speak of an earlier decision.
+    if (dry_run.status == core::ConditionStatus::kTrue &&
+        status.desired_replicas != status.current_replicas) {
+      dry_run.reason = condition.reason;
+      dry_run.message = condition.message;
+    }
+    return true;
+  });
+  std::array own = {std::move(dry_run), AcceptedOf(object)};
+  for (core::Condition& condition : own) {
+    condition.last_transition = now;
+    kube::objects::SetCondition(object.own_conditions, std::move(condition), now);
   }
-  kube::objects::SetCondition(object.own_conditions, std::move(dry_run), now);
-
-  core::Condition accepted{.type = std::string(kube::objects::kAcceptedCondition),
-                           .status = core::ConditionStatus::kTrue,
-                           .reason = "Valid",
-                           .message = "the object is valid",
-                           .last_transition = now};
-  if (!object.errors.empty()) {
-    accepted.status = core::ConditionStatus::kFalse;
-    accepted.reason = "Invalid";
-    accepted.message = fmt::format("{}", fmt::join(object.errors, "; "));
-  } else if (!object.warnings.empty()) {
-    accepted.reason = "ValidWithWarnings";
-    accepted.message = fmt::format("{}", fmt::join(object.warnings, "; "));
-  }
-  kube::objects::SetCondition(object.own_conditions, std::move(accepted), now);
-  return object.own_conditions;
+  return {.status = std::move(status), .own_conditions = object.own_conditions};
 }
 
 ObjectTable::Problems ObjectTable::ProblemsOf(std::string_view source) const {

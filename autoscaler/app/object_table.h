@@ -41,9 +41,14 @@ class ObjectTable {
   bool Withheld(std::string_view uid) const NEAP_EXCLUDES(mutex_);
   // Whether the API server has the object, so that status and events can be written.
   bool InApi(std::string_view uid) const NEAP_EXCLUDES(mutex_);
-  // The conditions that Neap adds to the status now, DryRun and Accepted; their transition times
-  // are kept from call to call. Empty when the object is unknown.
-  std::vector<core::Condition> OwnConditions(std::string_view uid, absl::Time now)
+  // `status` with the conditions that Neap adds, DryRun and Accepted, as they stand now; their
+  // transition times are kept from call to call. What core says of a withheld change (its own
+  // DryRun condition) becomes the words of ours.
+  struct FullStatus {
+    core::Status status;
+    std::vector<core::Condition> own_conditions;
+  };
+  FullStatus Complete(std::string_view uid, core::Status status, absl::Time now)
       NEAP_EXCLUDES(mutex_);
 
   struct Problems {
@@ -54,6 +59,9 @@ class ObjectTable {
   size_t size() const NEAP_EXCLUDES(mutex_);
 
  private:
+  core::Condition DryRunOf(const Object& object) const;
+  static core::Condition AcceptedOf(const Object& object);
+
   const bool dry_run_;
   mutable base::Mutex mutex_;
   std::map<std::string, Object, std::less<>> objects_ NEAP_GUARDED_BY(mutex_);  // by uid

@@ -11,6 +11,10 @@ ObjectTable::Object From(const std::string& source, Mode mode) {
   return {.source = source, .mode = mode, .own_conditions = {}, .errors = {}, .warnings = {}};
 }
 
+std::vector<core::Condition> Own(ObjectTable& objects, absl::Time now) {
+  return objects.Complete("a", core::Status(), now).own_conditions;
+}
+
 TEST(ObjectTable, OnlyLiveObjectsAreWritten) {
   ObjectTable objects(/*dry_run=*/false);
   objects.Put("live", From("api", Mode::kLive));
@@ -56,15 +60,15 @@ TEST(ObjectTable, TheDryRunConditionKeepsItsTimeUntilItTurns) {
   const absl::Time t0 = absl::UnixEpoch() + absl::Hours(1);
   ObjectTable objects(/*dry_run=*/false);
   objects.Put("a", From("api", Mode::kDryRun));
-  const auto first = objects.OwnConditions("a", t0);
+  const auto first = Own(objects, t0);
   ASSERT_FALSE(first.empty());
   EXPECT_EQ(first[0].type, "DryRun");
   EXPECT_EQ(first[0].status, core::ConditionStatus::kTrue);
   EXPECT_EQ(first[0].last_transition, t0);
-  EXPECT_EQ(objects.OwnConditions("a", t0 + absl::Minutes(1)), first);
+  EXPECT_EQ(Own(objects, t0 + absl::Minutes(1)), first);
 
   objects.Put("a", From("api", Mode::kLive));
-  const auto turned = objects.OwnConditions("a", t0 + absl::Minutes(2));
+  const auto turned = Own(objects, t0 + absl::Minutes(2));
   EXPECT_EQ(turned[0].status, core::ConditionStatus::kFalse);
   EXPECT_EQ(turned[0].reason, "Live");
   EXPECT_EQ(turned[0].last_transition, t0 + absl::Minutes(2));
@@ -72,7 +76,7 @@ TEST(ObjectTable, TheDryRunConditionKeepsItsTimeUntilItTurns) {
 
 TEST(ObjectTable, TheAcceptedConditionTellsTheProblems) {
   const absl::Time t0 = absl::UnixEpoch() + absl::Hours(1);
-  const auto accepted = [&](ObjectTable& objects) { return objects.OwnConditions("a", t0).at(1); };
+  const auto accepted = [&](ObjectTable& objects) { return Own(objects, t0).at(1); };
   ObjectTable objects(/*dry_run=*/false);
   ObjectTable::Object object = From("api", Mode::kLive);
   object.warnings = {"spec.foo: unknown field"};
@@ -89,6 +93,28 @@ TEST(ObjectTable, TheAcceptedConditionTellsTheProblems) {
   EXPECT_EQ(objects.ProblemsOf("api").errors, 2u);
   EXPECT_EQ(objects.ProblemsOf("api").warnings, 1u);
   EXPECT_EQ(objects.ProblemsOf("dir:/x").errors, 0u);
+}
+
+TEST(ObjectTable, OneDryRunConditionWithCoresWords) {
+  const absl::Time t0 = absl::UnixEpoch() + absl::Hours(1);
+  ObjectTable objects(/*dry_run=*/false);
+  objects.Put("a", From("api", Mode::kDryRun));
+  Own(objects, t0);
+  core::Status status;
+  status.current_replicas = 1;
+  status.desired_replicas = 3;
+  status.conditions.push_back({.type = "DryRun",
+                               .status = core::ConditionStatus::kTrue,
+                               .reason = "Withheld",
+                               .message = "would scale from 1 to 3",
+                               .last_transition = t0 + absl::Minutes(1)});
+  const auto full = objects.Complete("a", status, t0 + absl::Minutes(1));
+  EXPECT_TRUE(full.status.conditions.empty());
+  EXPECT_EQ(full.own_conditions[0].reason, "Withheld");
+  EXPECT_EQ(full.own_conditions[0].message, "would scale from 1 to 3");
+  EXPECT_EQ(full.own_conditions[0].last_transition, t0);  // it was true before
+  status.desired_replicas = 1;                            // nothing is withheld any more
+  EXPECT_EQ(objects.Complete("a", status, t0).own_conditions[0].reason, "DryRun");
 }
 
 }  // namespace
