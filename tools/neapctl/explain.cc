@@ -187,10 +187,14 @@ absl::Status ExplainJournal(const ExplainOptions& options) {
 }  // namespace
 
 int Explain(const ExplainOptions& options) {
-  const absl::Status status =
-      options.object.empty() ? ExplainFiles(options) : ExplainJournal(options);
+  const bool journal = !options.object.empty();
+  const absl::Status status = journal ? ExplainJournal(options) : ExplainFiles(options);
   if (status.ok()) return kOk;
-  fmt::print(stderr, "{}\n", base::Message(status));
+  if (journal) {
+    PrintError(base::Message(status));
+    return kFailed;
+  }
+  fmt::print(stderr, "{}\n", base::Message(status));  // file:line: field: message
   return status.code() == absl::StatusCode::kNotFound ? kFailed : kNo;
 }
 

@@ -76,7 +76,9 @@ std::string ToText(const record::ReplayReport& report) {
 }  // namespace
 
 int Replay(const ReplayOptions& options) {
-  const auto report = record::Replay(options.journal, record::ReplayOptions());
+  record::ReplayOptions replay;
+  replay.build = NEAP_VERSION;
+  const auto report = record::Replay(options.journal, replay);
   if (!report.ok()) {
     PrintError(base::Message(report.status()));
     return kFailed;
