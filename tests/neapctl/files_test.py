@@ -133,7 +133,7 @@ def test_explain_of_an_observation(tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0] == "shop/worker: scale from 4 to 6"
     assert "90% of 60%, ratio 1.5, times 4 pods" in lines[1]
-    assert "trigger metric #1: asks for 5 (90 of 20" in lines[2]
+    assert "asks for 5 (90 of 20" in lines[2]
     assert "highest of 2 proposals: cpu resource" in lines[3]
 
 
