@@ -11,16 +11,23 @@
 namespace neap::core {
 namespace {
 
-// What a step's metric is called. Metrics of triggers come after the object's own.
-std::string NameOf(const AutoscalerSpec& spec, int metric) {
+// What a step's metric is called. Metrics of triggers come after the object's own; which trigger
+// one is of can be told while each has exactly one.
+std::string NameOf(const AutoscalerSpec& spec, const Decision& d, int metric) {
   if (metric < 0) return "";
   const auto index = static_cast<size_t>(metric);
   if (index < spec.metrics.size()) return MetricName(spec.metrics[index]);
-  return fmt::format("trigger metric #{}", index - spec.metrics.size() + 1);
+  const size_t nth = index - spec.metrics.size();
+  if (d.metrics.size() != spec.metrics.size() + spec.triggers.size()) {
+    return fmt::format("trigger metric #{}", nth + 1);
+  }
+  const TriggerSpec& trigger = spec.triggers[nth];
+  return fmt::format("trigger #{} ({})", nth + 1,
+                     trigger.name.empty() ? trigger.type : trigger.name);
 }
 
 std::string Words(const AutoscalerSpec& spec, const Decision& d, const Step& step) {
-  const std::string metric = NameOf(spec, step.metric);
+  const std::string metric = NameOf(spec, d, step.metric);
   const auto* ratio = std::get_if<RatioDetail>(&step.detail);
   const auto* pods = std::get_if<PodsDetail>(&step.detail);
   const auto* window = std::get_if<WindowDetail>(&step.detail);
