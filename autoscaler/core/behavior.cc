@@ -63,7 +63,8 @@ int32_t ChangeSince(const std::vector<ScaleEvent>& events, absl::Time cutoff) {
   return sum;
 }
 
-// hpa.md §4.4: the count at a period's start nets the events of both directions.
+// As calculateScaleUpLimit of upstream: the count at a period's start nets the events of both
+// directions.
 int32_t PolicyLimit(const ScalingRules& rules, const History& past, absl::Time now, int32_t current,
                     bool up) {
   if (rules.select_policy == SelectPolicy::kDisabled) return current;

@@ -1,5 +1,5 @@
-// Stages stabilise, rate and bounds: from the raw recommendation to the limited count (hpa.md §4).
-// Decide runs them; Remember uses the list rules at the end. Pure functions.
+// Stages stabilise, rate and bounds: from the raw recommendation to the limited count
+// (horizontal.go). Decide runs them; Remember uses the list rules at the end. Pure functions.
 #pragma once
 
 #include <absl/time/time.h>

@@ -19,7 +19,7 @@ bool Within(double ratio, Tolerances t) { return (1.0 - t.down) <= ratio && rati
 
 enum class Group : uint8_t { kIgnored, kUnready, kMissing, kReady };
 
-// hpa.md §2.1, first match wins.
+// As groupPods of upstream's replica_calculator.go, first match wins.
 Group Classify(const PodsView& view, const Pod& pod, const PodSample& sample, bool is_cpu) {
   if (pod.deleting || pod.phase == PodPhase::kFailed) return Group::kIgnored;
   if (pod.phase == PodPhase::kPending) return Group::kUnready;
@@ -76,7 +76,7 @@ Groups GroupPods(const PodsView& view, const PodSamples& samples, bool is_cpu) {
   return groups;
 }
 
-// ---- requests (hpa.md §2.3)
+// ---- requests (upstream: calculateRequests)
 // --------------------------------------------------------------------------------------------
 
 const ResourceAmount* Amount(const ResourceAmounts& amounts, const std::string& resource) {

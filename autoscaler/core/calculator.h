@@ -1,6 +1,6 @@
 // The replica calculator: one metric's proposal from its reading and the target's pods. The
-// formulas are the HPA's (hpa.md §2), in its order of operations. Decide calls these, and so do the
-// calculator vectors. Pure functions.
+// formulas are those of replica_calculator.go, in its order of operations. Decide calls these, and
+// so do the calculator vectors. Pure functions.
 #pragma once
 
 #include <cstdint>

@@ -131,7 +131,7 @@ class Decider {
            });
   }
 
-  // hpa.md §4.8. Without the gate, zero is left when the object allows zero.
+  // Gate HPAScaleToZero. Without the gate, zero is left when the object allows zero.
   bool MayLeaveZero() const {
     if (!options_.scale_to_zero) return spec_.MinReplicas() == 0;
     return WasScaledToZero() && (spec_.MinReplicas() != 0 || HasObjectOrExternal());

@@ -21,7 +21,7 @@ struct Recommendation {
   bool operator==(const Recommendation&) const = default;
 };
 
-// An applied change of |count| replicas; upstream's list with its slot rule (hpa.md §4.5).
+// An applied change of |count| replicas; upstream's list with its slot rule (storeScaleEvent).
 struct ScaleEvent {
   int32_t change = 0;  // > 0
   absl::Time at = absl::InfinitePast();
@@ -29,8 +29,8 @@ struct ScaleEvent {
   bool operator==(const ScaleEvent&) const = default;
 };
 
-// The count that relative metrics and the legacy limit multiply, under guards Safe (design: life of
-// a sample, 2).
+// The count that relative metrics and the legacy limit multiply, under guards Safe
+// (ARCHITECTURE.md, life of a sample, 2).
 struct Base {
   int32_t replicas = 0;
   int32_t ready_pods = 0;

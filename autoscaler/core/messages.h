@@ -25,7 +25,7 @@ std::string SelectorDump(const std::optional<base::LabelSelector>& selector);
 // "InvalidMetricSourceType".
 std::string_view MetricFailureReason(MetricSource source);
 
-// A failed metric's two texts (hpa.md §1.4, §3): `error` for its event and condition, `wrapped` for
+// A failed metric's two texts, as upstream's: `error` for its event and condition, `wrapped` for
 // the aggregate error.
 struct MetricErrorTexts {
   std::string error;

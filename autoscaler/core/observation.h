@@ -163,8 +163,8 @@ struct Observation {
   const Status* previous = nullptr;  // never null; an empty Status before the first
   bool views_synced = true;   // specs, scales and pods are complete: else hold, ViewNotSynced
   bool views_silent = false;  // nothing heard from a view for 90 s: no scale-down
-  // A periodic or spec-change decision takes a new base for relative metrics (design: life of a
-  // sample, 2).
+  // A periodic or spec-change decision takes a new base for relative metrics (ARCHITECTURE.md, life
+  // of a sample, 2).
   bool takes_base = true;
 };
 

@@ -1,5 +1,5 @@
 // Remember: the history, status and events that follow from a decision and the outcome of its write
-// (hpa.md §1.3 to §1.5).
+// (upstream: reconcileAutoscaler in horizontal.go).
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -45,7 +45,7 @@ enum class MetricSource : uint8_t {
 enum class TargetKind : uint8_t { kUnspecified, kUtilization, kAverageValue, kValue };
 
 // A metric's target. The HPA consults which field is set, and `kind` for Object metrics only
-// (hpa.md §2.8), so the fields stay apart. Amounts > 0, save that a quantity which overflowed
+// (horizontal.go), so the fields stay apart. Amounts > 0, save that a quantity which overflowed
 // upstream is 0.
 struct MetricTarget {
   TargetKind kind = TargetKind::kUnspecified;
@@ -142,7 +142,7 @@ struct AutoscalerSpec {
   bool operator==(const AutoscalerSpec&) const = default;
 };
 
-// Which upstream release's behaviour where releases differ (hpa.md §0.2). The default made the
+// Which upstream release's behaviour where releases differ. The default made the
 // conformance vectors.
 enum class Level : uint8_t { kV1_37 };
 

@@ -1,4 +1,4 @@
-// HttpAuth: the authentication block that several of KEDA's scalers share (keda-scalers §2.2):
+// HttpAuth: the authentication block that several of KEDA's scalers share (authModes):
 // modes bearer, basic, custom, apiKey, tls and oauth. Opened with a trigger, applied to each of its
 // requests. A scaler that uses it declares the block's parameters in its manifest: authModes
 // (authMode), bearerToken (token), username, password, ca, cert, key, customAuthHeader,

@@ -1,5 +1,5 @@
 // The lists that History keeps, against a model of upstream's: unbounded, written by its rules
-// (hpa.md §4.2, §4.3, §4.5). Below the bound they are the same entry by entry, whatever the specs
+// (horizontal.go). Below the bound they are the same entry by entry, whatever the specs
 // do; beyond it no window that was not made longer can tell them apart.
 #include <gtest/gtest.h>
 

@@ -17,7 +17,7 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")  # asserts of the C library stay on, too
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1 -D_GLIBCXX_ASSERTIONS")
 set(NEAP_SANITIZE "" CACHE STRING "value for -fsanitize=, empty for none")
 
-# Decisions are IEEE double in a fixed order of operations: no contraction, no fast-math (design: same bits as the HPA).
+# Decisions are IEEE double in a fixed order of operations: no contraction, no fast-math: the same bits as the HPA.
 add_compile_options(-ffp-contract=off -fno-fast-math)
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-restrict -Werror)
 if(NEAP_SANITIZE)
