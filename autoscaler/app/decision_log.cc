@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "autoscaler/core/messages.h"
 
@@ -53,23 +54,24 @@ std::string ReasonsOf(const core::Decision& decision) {
   return out;
 }
 
-bool DecisionLog::TakeReason(Last& last, std::string reasons, absl::Time now) {
-  if (reasons == last.reason) return false;
-  if (last.reason_at != absl::InfinitePast()) {
-    const double seconds = absl::ToDoubleSeconds(now - last.reason_at);
-    last.reason_tokens = std::min(kReasonBurst, last.reason_tokens + seconds * kReasonsPerSecond);
+bool DecisionLog::TakeReason(Last& last, size_t reasons, absl::Time now) {
+  if (reasons == last.reasons) return false;
+  if (last.reasons_at != absl::InfinitePast()) {
+    const auto seconds = static_cast<float>(absl::ToDoubleSeconds(now - last.reasons_at));
+    last.tokens = std::min(kReasonBurst, last.tokens + seconds * kReasonsPerSecond);
   }
-  last.reason_at = now;
-  if (last.reason_tokens < 1) return false;
-  last.reason_tokens -= 1;
-  last.reason = std::move(reasons);
+  last.reasons_at = now;
+  if (last.tokens < 1) return false;
+  last.tokens -= 1;
+  last.reasons = reasons;
   return true;
 }
 
 void DecisionLog::OnDecision(const control::DecisionRecord& record, absl::Time now) {
   const core::Decision& decision = *record.decision;
   Last& last = last_[record.uid];
-  std::string reasons = ReasonsOf(decision);
+  const std::string reasons = ReasonsOf(decision);
+  const size_t hash = std::hash<std::string>()(reasons);
   const std::string asked =
       decision.verdict == core::Verdict::kComputed && decision.recommended != decision.desired
           ? fmt::format(": the metrics ask for {}", decision.recommended)
@@ -80,16 +82,17 @@ void DecisionLog::OnDecision(const control::DecisionRecord& record, absl::Time n
         decision.winner >= 0 && static_cast<size_t>(decision.winner) < record.seen->metrics.size()
             ? record.seen->metrics[decision.winner].spec
             : nullptr;
-    last.decision_id = record.decision_id;
-    last.change =
+    Change& change = changes_[record.uid];
+    change.decision_id = record.decision_id;
+    change.text =
         fmt::format("{}: {} {} {} -> {}", record.spec->key.Text(), record.spec->target.kind,
                     record.spec->target.name, decision.current, decision.desired);
-    last.why = core::RescaleReasonText(decision, winner);
-    if (!asked.empty()) last.why += fmt::format(" ({}{})", reasons, asked);
-    last.reason = std::move(reasons);
+    change.why = core::RescaleReasonText(decision, winner);
+    if (!asked.empty()) change.why += fmt::format(" ({}{})", reasons, asked);
+    last.reasons = hash;
     return;
   }
-  if (!TakeReason(last, reasons, now)) return;
+  if (!TakeReason(last, hash, now)) return;
   if (record.seen->scale == nullptr) {
     Say(Severity::kInfo, fmt::format("{}: not decided: {}", record.spec->key.Text(), reasons), now);
   } else {
@@ -102,36 +105,38 @@ void DecisionLog::OnDecision(const control::DecisionRecord& record, absl::Time n
 
 void DecisionLog::OnOutcome(const control::OutcomeRecord& record, absl::Time now) {
   using Kind = core::ApplyResult::Kind;
-  Last* last = last_.Find(record.uid);
-  if (last == nullptr || last->decision_id != record.decision_id || last->change.empty()) return;
+  const Change* found = changes_.Find(record.uid);
+  if (found == nullptr || found->decision_id != record.decision_id) return;
+  const Change change = *found;
+  changes_.Erase(record.uid);
+  Last& last = last_[record.uid];
   switch (record.result.kind) {
     case Kind::kNotTried:
       break;
     case Kind::kApplied:
-      Say(Severity::kInfo, fmt::format("{}: {}", last->change, last->why), now);
-      last->withheld.clear();
+      Say(Severity::kInfo, fmt::format("{}: {}", change.text, change.why), now);
+      last.withheld = 0;
       break;
-    case Kind::kWithheld:  // decided anew each period: said once
-      if (last->withheld != last->change) {
-        Say(Severity::kInfo, fmt::format("{} withheld (dry run): {}", last->change, last->why),
-            now);
-        last->withheld = last->change;
-      }
+    case Kind::kWithheld: {  // decided anew each period: said once
+      const size_t hash = std::hash<std::string>()(change.text);
+      if (last.withheld == hash) break;
+      last.withheld = hash;
+      Say(Severity::kInfo, fmt::format("{} withheld (dry run): {}", change.text, change.why), now);
       break;
+    }
     case Kind::kConflict:
     case Kind::kGone:
     case Kind::kRejected:
     case Kind::kUnknown: {
       const std::string text =
           events_.Allow(record.uid + "/write",
-                        fmt::format("{} not applied: {}: {}", last->change,
+                        fmt::format("{} not applied: {}: {}", change.text,
                                     ResultWords(record.result.kind), record.result.error),
                         now);
       if (!text.empty()) Say(Severity::kWarning, text, now);
       break;
     }
   }
-  last->change.clear();
 }
 
 void DecisionLog::OnEvent(const control::EmitEvent& event, absl::Time now) {
@@ -147,6 +152,7 @@ void DecisionLog::OnEvent(const control::EmitEvent& event, absl::Time now) {
 void DecisionLog::Sweep(size_t targets) {
   // What is forgotten is said once more.
   if (last_.size() > 2 * targets + 1000) last_.Clear();
+  if (changes_.size() > 2 * targets + 1000) changes_.Clear();
 }
 
 void DecisionLog::Say(Severity severity, std::string_view line, absl::Time now) {

@@ -33,28 +33,32 @@ class DecisionLog {
 
  private:
   // A reason that comes and goes: lines at once and for long, per object.
-  static constexpr double kReasonBurst = 4;
-  static constexpr double kReasonsPerSecond = 0.1;
+  static constexpr float kReasonBurst = 4;
+  static constexpr float kReasonsPerSecond = 0.1F;
   // All lines.
   static constexpr double kBurst = 200;
   static constexpr double kPerSecond = 20;
 
-  // What the log said last of an object, and the change that is being written.
+  // What the log said last of an object. Kept small: there is one of it per object.
   struct Last {
-    std::string reason;
-    double reason_tokens = kReasonBurst;  // a bucket of lines about reasons
-    absl::Time reason_at = absl::InfinitePast();
-    uint64_t decision_id = 0;  // whose change this is: "shop/checkout: Deployment checkout 3 -> 5"
-    std::string change;
-    std::string why;       // "pods metric rps above target"
-    std::string withheld;  // the last change that was withheld
+    size_t reasons = 0;   // hash of the reasons
+    size_t withheld = 0;  // hash of the change that was withheld
+    absl::Time reasons_at = absl::InfinitePast();
+    float tokens = kReasonBurst;  // a bucket of lines about reasons
+  };
+  // A change whose outcome is awaited.
+  struct Change {
+    uint64_t decision_id = 0;
+    std::string text;  // "shop/checkout: Deployment checkout 3 -> 5"
+    std::string why;   // "pods metric rps above target"
   };
   // Whether the reasons are news to be said now.
-  static bool TakeReason(Last& last, std::string reasons, absl::Time now);
+  static bool TakeReason(Last& last, size_t reasons, absl::Time now);
   void Say(Severity severity, std::string_view line, absl::Time now);
 
   const Write write_;
-  base::StringLookup<Last> last_;  // by uid
+  base::StringLookup<Last> last_;       // by uid
+  base::StringLookup<Change> changes_;  // by uid
   telemetry::Throttle events_{absl::Minutes(5)};
   double tokens_ = kBurst;
   absl::Time filled_at_ = absl::InfinitePast();

@@ -1,9 +1,12 @@
 // neapd: flags, then the daemon, then signals.
 
+#include <malloc.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <ctime>
 #include <string>
 
 #include "autoscaler/app/check_config.h"
@@ -35,7 +38,21 @@ bool IsConfiguration(const absl::Status& status) {
   return absl::IsInvalidArgument(status) || absl::IsNotFound(status);
 }
 
+// Waits for one of `ends`. Meanwhile it gives back what the start needed and nobody uses any more:
+// lists of ten thousand objects pass through memory then.
+int AwaitSignal(const sigset_t& ends) {
+  timespec wait = {.tv_sec = 10, .tv_nsec = 0};
+  for (;;) {
+    const int signal = sigtimedwait(&ends, nullptr, &wait);
+    if (signal > 0) return signal;
+    if (errno != EAGAIN) continue;
+    malloc_trim(0);
+    wait.tv_sec = 600;
+  }
+}
+
 int Run(const neap::app::Options& options) {
+  mallopt(M_ARENA_MAX, 2);  // of the many threads two allocate much: the controller's and HTTP's
   // Before any thread is made, so that all inherit it and sigwait below is the only receiver.
   sigset_t ends;
   sigemptyset(&ends);
@@ -50,8 +67,7 @@ int Run(const neap::app::Options& options) {
     fmt::print(stderr, "neapd: {}\n", neap::base::Message(daemon.status()));
     return IsConfiguration(daemon.status()) ? kBadConfiguration : kCouldNotRun;
   }
-  int signal = 0;
-  sigwait(&ends, &signal);
+  const int signal = AwaitSignal(ends);
   neap::telemetry::LogInfo(fmt::format("{}: stopping", strsignal(signal)));
   // A second signal, or a stop that takes too long, ends the process at once.
   pthread_sigmask(SIG_UNBLOCK, &ends, nullptr);

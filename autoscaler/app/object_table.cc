@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <set>
 #include <utility>
 
@@ -15,12 +14,32 @@ using kube::objects::Mode;
 bool ObjectTable::Put(const std::string& uid, Object object) {
   base::MutexLock lock(mutex_);
   const auto [at, fresh] = objects_.try_emplace(uid);
-  Object& known = at->second;
-  const bool news = known.errors != object.errors || known.warnings != object.warnings;
-  // What was stored may be older than what we said since.
-  if (!fresh) object.own_conditions = std::move(known.own_conditions);
-  known = std::move(object);
+  Entry& entry = at->second;
+  const bool news = entry.errors != object.errors || entry.warnings != object.warnings;
+  if (fresh) {  // later on, what was stored may be older than what we said since
+    entry.dry_run = SinceOf(object.own_conditions, kube::objects::kDryRunCondition);
+    entry.accepted = SinceOf(object.own_conditions, kube::objects::kAcceptedCondition);
+  }
+  entry.source = std::move(object.source);
+  entry.mode = object.mode;
+  entry.errors = std::move(object.errors);
+  entry.warnings = std::move(object.warnings);
   return news;
+}
+
+ObjectTable::Since ObjectTable::SinceOf(const std::vector<core::Condition>& stored,
+                                        std::string_view type) {
+  for (const core::Condition& condition : stored) {
+    if (condition.type == type) {
+      return {.status = condition.status, .at = condition.last_transition};
+    }
+  }
+  return {};
+}
+
+void ObjectTable::Date(core::Condition& condition, Since& since, absl::Time now) {
+  if (since.status != condition.status) since = {.status = condition.status, .at = now};
+  condition.last_transition = since.at;
 }
 
 void ObjectTable::Apply(const std::string& source, const control::Message& message) {
@@ -49,7 +68,7 @@ bool ObjectTable::InApi(std::string_view uid) const {
   return at != objects_.end() && at->second.source == "api";
 }
 
-core::Condition ObjectTable::DryRunOf(const Object& object) const {
+core::Condition ObjectTable::DryRunOf(const Entry& object) const {
   core::Condition out;
   out.type = std::string(kube::objects::kDryRunCondition);
   out.status = core::ConditionStatus::kFalse;
@@ -69,7 +88,7 @@ core::Condition ObjectTable::DryRunOf(const Object& object) const {
   return out;
 }
 
-core::Condition ObjectTable::AcceptedOf(const Object& object) {
+core::Condition ObjectTable::AcceptedOf(const Entry& object) {
   core::Condition out;
   out.type = std::string(kube::objects::kAcceptedCondition);
   out.status = core::ConditionStatus::kTrue;
@@ -91,7 +110,7 @@ ObjectTable::FullStatus ObjectTable::Complete(std::string_view uid, core::Status
   base::MutexLock lock(mutex_);
   const auto at = objects_.find(uid);
   if (at == objects_.end()) return {.status = std::move(status), .own_conditions = {}};
-  Object& object = at->second;
+  Entry& object = at->second;
   core::Condition dry_run = DryRunOf(object);
   std::erase_if(status.conditions, [&](const core::Condition& condition) {
     if (condition.type != dry_run.type) return false;
@@ -103,12 +122,10 @@ ObjectTable::FullStatus ObjectTable::Complete(std::string_view uid, core::Status
     }
     return true;
   });
-  std::array own = {std::move(dry_run), AcceptedOf(object)};
-  for (core::Condition& condition : own) {
-    condition.last_transition = now;
-    kube::objects::SetCondition(object.own_conditions, std::move(condition), now);
-  }
-  return {.status = std::move(status), .own_conditions = object.own_conditions};
+  core::Condition accepted = AcceptedOf(object);
+  Date(dry_run, object.dry_run, now);
+  Date(accepted, object.accepted, now);
+  return {.status = std::move(status), .own_conditions = {std::move(dry_run), std::move(accepted)}};
 }
 
 ObjectTable::Problems ObjectTable::ProblemsOf(std::string_view source) const {

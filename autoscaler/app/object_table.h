@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -59,12 +60,28 @@ class ObjectTable {
   size_t size() const NEAP_EXCLUDES(mutex_);
 
  private:
-  core::Condition DryRunOf(const Object& object) const;
-  static core::Condition AcceptedOf(const Object& object);
+  // Since when a condition has the status that it has; its words are made anew each time.
+  struct Since {
+    std::optional<core::ConditionStatus> status;  // nullopt: it was never said
+    absl::Time at = absl::InfinitePast();
+  };
+  // Kept small: there is one of it per object.
+  struct Entry {
+    std::string source;
+    kube::objects::Mode mode = kube::objects::Mode::kLive;
+    Since dry_run;
+    Since accepted;
+    std::vector<std::string> errors;
+    std::vector<std::string> warnings;
+  };
+  core::Condition DryRunOf(const Entry& entry) const;
+  static core::Condition AcceptedOf(const Entry& entry);
+  static Since SinceOf(const std::vector<core::Condition>& stored, std::string_view type);
+  static void Date(core::Condition& condition, Since& since, absl::Time now);
 
   const bool dry_run_;
   mutable base::Mutex mutex_;
-  std::map<std::string, Object, std::less<>> objects_ NEAP_GUARDED_BY(mutex_);  // by uid
+  std::map<std::string, Entry, std::less<>> objects_ NEAP_GUARDED_BY(mutex_);  // by uid
 };
 
 }  // namespace neap::app
