@@ -17,8 +17,6 @@
 namespace neap::record {
 namespace {
 
-constexpr uint32_t kFormat = 1;
-
 absl::StatusOr<std::string> ReadFile(const std::string& path) {
   std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rb"), std::fclose);
   const auto failed = [&] {

@@ -20,6 +20,7 @@
 namespace neap::record {
 
 inline constexpr std::string_view kSegmentHead = "neap journal 1\n";
+inline constexpr uint32_t kFormat = 1;  // of the messages, Start.format
 inline constexpr size_t kFrameHead = 8;
 inline constexpr size_t kMostPayload = (1U << 24) - 1;
 

@@ -14,7 +14,6 @@ namespace neap::record {
 namespace {
 
 constexpr int64_t kLeastBytes = 64 << 10;  // of max_bytes
-constexpr uint32_t kFormat = 1;
 
 }  // namespace
 

@@ -31,7 +31,7 @@ RecordedWorlds::RecordedWorlds(uint64_t seed, int targets) : random_(seed) {
 void RecordedWorlds::Change(Target& target) {
   OwnedObservation& seen = target.seen;
   if (Chance(5)) {
-    target.world->spec.max_replicas += 1;
+    target.world->spec.max_replicas = 200 + static_cast<int32_t>(random_() % 100);
     ++target.world->spec.generation;
     target.spec_version = ++spec_version_;
   }
@@ -55,7 +55,7 @@ void RecordedWorlds::Change(Target& target) {
     if (Chance(50)) reading.observed_at = now_ - absl::Nanoseconds(123456789);
     if (Chance(20)) reading.sampled_at = now_ - absl::Seconds(2);
     ++reading.sequence;
-    for (int64_t& milli : reading.milli) milli += static_cast<int64_t>(random_() % 1000);
+    for (int64_t& milli : reading.milli) milli = milli / 2 + static_cast<int64_t>(random_() % 1000);
     for (core::PodSample& sample : reading.pods.by_pod) {
       if (sample.present && Chance(50)) sample.at = now_ - absl::Seconds(1);
     }

@@ -1,5 +1,7 @@
-// The codec, the journal and replay: what goes in comes out, damage costs what it must and no more,
+// The journal and replay: what goes in comes out, damage costs what it must and no more,
 // and a disk that fails stops nothing.
+#include "autoscaler/record/journal.h"
+
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,10 +16,6 @@
 #include <sstream>
 
 #include "autoscaler/base/status.h"
-#include "autoscaler/core/messages.h"
-#include "autoscaler/record/changes.h"
-#include "autoscaler/record/codec.h"
-#include "autoscaler/record/journal.h"
 #include "autoscaler/record/replay.h"
 #include "autoscaler/record/segment.h"
 #include "tests/record/recorded_world.h"
@@ -131,143 +129,6 @@ void ExpectTold(const std::string& path, const RecordedWorlds& worlds) {
   EXPECT_EQ(decisions, told.size());
   EXPECT_EQ(outcomes, told.size());
 }
-
-// ---- codec -----------------------------------------------------------------------------------
-
-std::string UpperSnake(std::string_view name) {
-  std::string out;
-  for (size_t i = 0; i < name.size(); ++i) {
-    const bool upper = name[i] >= 'A' && name[i] <= 'Z';
-    if (upper && i > 0 && name[i - 1] >= 'a' && name[i - 1] <= 'z') out += '_';
-    out += static_cast<char>(std::toupper(name[i]));
-  }
-  return out;
-}
-
-// The numbers of reasons and stages are in old journals: an enumerator put between others would
-// change what they mean.
-TEST(Codec, ReasonsAndStagesKeepTheirNumbers) {
-  for (int i = 0; i < core::kReasonCount; ++i) {
-    const std::string name(core::ReasonName(static_cast<core::Reason>(i)));
-    EXPECT_EQ(v1::Reason_Name(static_cast<v1::Reason>(i + 1)), "REASON_" + UpperSnake(name));
-  }
-  EXPECT_EQ(v1::Reason_MAX, core::kReasonCount);
-  for (int i = 0; i < v1::Stage_MAX; ++i) {
-    const std::string name(core::StageName(static_cast<core::Stage>(i)));
-    EXPECT_EQ(v1::Stage_Name(static_cast<v1::Stage>(i + 1)), "STAGE_" + UpperSnake(name));
-  }
-}
-
-TEST(Codec, SpecsAndOptionsComeBackButForTriggerMetadata) {
-  core::AutoscalerSpec spec;
-  spec.kind = core::ObjectKind::kHpa;
-  spec.key = {"shop", "web"};
-  spec.uid = "u";
-  spec.generation = 7;
-  spec.target = {"apps/v1", "Deployment", "web"};
-  spec.min_replicas = 0;
-  spec.max_replicas = 9;
-  core::MetricSpec& metric = spec.metrics.emplace_back();
-  metric.source = core::MetricSource::kObject;
-  metric.described_object = {"v1", "Service", "front"};
-  metric.SetSelector({.match_labels = {{"a", "b"}},
-                      .match_expressions = {{.key = "k", .op = "Near", .values = {"x", "y"}}}});
-  ASSERT_NE(metric.selector_error, "");
-  metric.target = {
-      .kind = core::TargetKind::kValue, .average_utilization = 1, .average_value = -2, .value = 3};
-  spec.triggers = {{.type = "redis",
-                    .name = "t",
-                    .metadata = {{"password", "secret"}},
-                    .metric_type = core::TargetKind::kValue,
-                    .use_cached_metrics = true}};
-  spec.behavior = core::Behavior{.scale_up = {.stabilization_window_seconds = 3,
-                                              .select_policy = core::SelectPolicy::kMin,
-                                              .policies = {{core::PolicyType::kPercent, 4, 5}},
-                                              .tolerance = 0.05},
-                                 .scale_down = {.stabilization_window_seconds = {},
-                                                .select_policy = core::SelectPolicy::kDisabled,
-                                                .policies = {},
-                                                .tolerance = {}}};
-  spec.paused = true;
-  spec.guards = core::Guards::kNone;
-  spec.zero_policy = core::ZeroPolicy::kActivation;
-  spec.on_absent = core::OnAbsent::kValue;
-  spec.period = absl::Milliseconds(1500);
-  spec.polling_interval = absl::Seconds(30);
-
-  v1::AutoscalerSpec message;
-  Encode(spec, &message);
-  EXPECT_THAT(Serialised(message), ::testing::Not(HasSubstr("secret")));
-  EXPECT_THAT(Serialised(message), ::testing::Not(HasSubstr("password")));
-  core::AutoscalerSpec back;
-  ASSERT_TRUE(Decode(message, &back).ok());
-  spec.triggers[0].metadata.clear();
-  EXPECT_TRUE(back == spec);
-
-  const core::HpaOptions options{.level = core::Level::kV1_37,
-                                 .tolerance = 0.3,
-                                 .downscale_stabilization = absl::InfiniteDuration(),
-                                 .cpu_initialization_period = absl::ZeroDuration(),
-                                 .initial_readiness_delay = absl::Nanoseconds(1),
-                                 .scale_to_zero = false};
-  v1::HpaOptions o;
-  Encode(options, &o);
-  core::HpaOptions options_back;
-  ASSERT_TRUE(Decode(o, &options_back).ok());
-  EXPECT_EQ(options_back, options);
-}
-
-TEST(Codec, WhatAnotherVersionWroteIsAnErrorThatNamesTheField) {
-  v1::Decision message;
-  Encode(core::Decision(), &message);
-  message.set_able(static_cast<v1::Reason>(99));
-  core::Decision decision;
-  const absl::Status status = Decode(message, &decision);
-  EXPECT_THAT(std::string(base::Message(status)), HasSubstr("able is 99"));
-}
-
-TEST(Codec, PodRequestsAndTimesAtTheirEnds) {
-  core::PodRequests requests;
-  requests.containers = {{.name = "app", .sidecar = false, .requests = {{"cpu", 1, 999999}}}};
-  requests.init_containers = {{.name = "mesh", .sidecar = true, .requests = {}}};
-  requests.pod_level.emplace();
-  requests.overhead = {{"memory", -5, 0}};
-  v1::PodRequests message;
-  Encode(requests, &message);
-  core::PodRequests back;
-  ASSERT_TRUE(Decode(message, &back).ok());
-  EXPECT_TRUE(back == requests);
-
-  core::Reading reading;
-  reading.form = core::Reading::Form::kPods;
-  const absl::Time now = absl::FromUnixNanos(1767225600123456789);
-  for (const absl::Time at : {absl::InfinitePast(), now, absl::InfiniteFuture(), absl::UnixEpoch(),
-                              now - absl::Nanoseconds(1)}) {
-    reading.pods.by_pod.push_back(
-        {.milli = 1, .at = at, .window = absl::InfiniteDuration(), .present = true});
-    reading.pods.by_pod.emplace_back();  // none
-  }
-  reading.observed_at = absl::InfiniteFuture();
-  reading.active = false;
-  reading.target = core::MetricTarget{
-      .kind = core::TargetKind::kValue, .average_utilization = {}, .average_value = {}, .value = 5};
-  v1::Reading r;
-  Encode(reading, now, &r);
-  core::Reading reading_back;
-  ASSERT_TRUE(Decode(r, now, &reading_back).ok());
-  EXPECT_TRUE(reading_back == reading);
-}
-
-TEST(Changes, ThatDoNotFitAreRefused) {
-  for (const auto& runs : std::vector<std::vector<uint32_t>>{
-           {0, 1, 0}, {0, 0, 1}, {4000000000, 4000000000, 0}, {1, 2}}) {
-    v1::DecisionEntry entry;
-    for (const uint32_t n : runs) entry.mutable_before()->mutable_recommendations()->add_runs(n);
-    EXPECT_FALSE(ChangeDecoder().Decode(entry).ok());
-  }
-}
-
-// ---- journal ---------------------------------------------------------------------------------
 
 TEST(Journal, GivesBackWhatItWasTold) {
   for (uint64_t seed = 1; seed <= 12; ++seed) {
@@ -404,8 +265,7 @@ TEST(Journal, ATornTailLosesOnlyTheTornRecord) {
   ASSERT_GT(whole.frames.size(), 6U);
   Scratch scratch;
   const std::string path = scratch.path("00000001-x.journal");
-  const auto entries = [&](std::string_view content, std::vector<Damage>* damage) {
-    Write(path, content);
+  const auto entries = [&](std::vector<Damage>* damage) {
     auto reader = Reader::Open(path).value();
     Entry entry;
     std::vector<size_t> offsets;
@@ -414,11 +274,13 @@ TEST(Journal, ATornTailLosesOnlyTheTornRecord) {
     return offsets;
   };
   std::vector<Damage> damage;
-  const std::vector<size_t> all = entries(whole.content, &damage);
+  Write(path, whole.content);
+  const std::vector<size_t> all = entries(&damage);
   ASSERT_THAT(damage, IsEmpty());
-  for (size_t length = 0; length < whole.content.size(); ++length) {
+  for (size_t length = whole.content.size(); length-- > 0;) {
     SCOPED_TRACE(length);
-    const std::vector<size_t> some = entries(whole.content.substr(0, length), &damage);
+    fs::resize_file(path, length);
+    const std::vector<size_t> some = entries(&damage);
     size_t torn = 0;  // the last frame that begins before the cut
     for (const size_t at : whole.frames) torn = at <= length ? at : torn;
     std::vector<size_t> expected;
@@ -433,7 +295,8 @@ TEST(Journal, ATornTailLosesOnlyTheTornRecord) {
     ASSERT_EQ(damage[0].offset, torn);
   }
   // Zeros after a loss of power are a torn tail, too.
-  entries(whole.content + std::string(100, '\0'), &damage);
+  Write(path, whole.content + std::string(100, '\0'));
+  entries(&damage);
   ASSERT_THAT(damage, SizeIs(1));
   EXPECT_EQ(damage[0].kind, Damage::Kind::kTornTail);
 }
@@ -574,6 +437,31 @@ TEST(Journal, ADirectoryThatVanishesIsReportedAndComesBack) {
   EXPECT_TRUE(troubles[1].ok());
 }
 
+// What comes faster than it can be written is lost and counted, and a new segment goes on after it.
+TEST(Journal, AFullBufferLosesRecordsAndIsReported) {
+  Scratch scratch;
+  RecordedWorlds worlds(35, 7);
+  std::vector<absl::Status> troubles;
+  WriterOptions options = Options(scratch.path("j"), worlds);
+  options.buffer_bytes = 4 << 10;  // less than the complete first records of all
+  auto writer = MustOpen(options, [&](const absl::Status& status) { troubles.push_back(status); });
+  for (int i = 0; i < 20; ++i) {
+    StepInto(worlds, *writer);
+    writer->Flush();
+  }
+  writer->Close();
+  ASSERT_FALSE(troubles.empty());
+  EXPECT_EQ(troubles[0].code(), absl::StatusCode::kResourceExhausted);
+  const WriterCounters counters = writer->counters();
+  EXPECT_GT(counters.lost_records, 0U);
+  const ReplayReport report = Replay(scratch.path("j"), {}).value();
+  EXPECT_TRUE(report.Agrees());
+  EXPECT_THAT(report.damage, IsEmpty());
+  EXPECT_EQ(
+      report.decisions + report.outcomes + report.outcomes_without_decision + counters.lost_records,
+      counters.records);
+}
+
 // ---- replay ----------------------------------------------------------------------------------
 
 // A decision that was recorded otherwise is found, with the first field that differs.
@@ -637,114 +525,6 @@ TEST(Replay, FindsTheRecordOfAnObjectAtATime) {
   const auto unknown = FindRecord(scratch.path("j"), {"shop", "nobody"}, worlds.now());
   EXPECT_THAT(std::string(base::Message(unknown.status())),
               HasSubstr("no decision of shop/nobody is in it"));
-}
-
-// ---- size ------------------------------------------------------------------------------------
-
-// Bytes of a decision with its outcome, in the middle of a segment, as the log of this test tells.
-int64_t BytesPerDecision(int pods) {
-  core::AutoscalerSpec spec;
-  spec.key = {"shop", "checkout"};
-  spec.uid = "0f4b2f6e-1d2c-4a53-9d0e-7f0a4e6d1c11";
-  spec.target = {"apps/v1", "Deployment", "checkout"};
-  spec.max_replicas = 500;
-  core::MetricSpec& metric = spec.metrics.emplace_back();
-  metric.name = pods > 0 ? "cpu" : "queue_length";
-  metric.source = pods > 0 ? core::MetricSource::kResource : core::MetricSource::kExternal;
-  if (pods > 0) {
-    metric.target.kind = core::TargetKind::kUtilization;
-    metric.target.average_utilization = 60;
-  } else {
-    metric.target.kind = core::TargetKind::kAverageValue;
-    metric.target.average_value = 20000;
-  }
-  const int32_t count = pods > 0 ? pods : 10;
-  const core::HpaOptions options;
-  OwnedObservation seen;
-  seen.now = absl::FromUnixNanos(1767225600123456789);
-  seen.scale = core::Scale{.uid = spec.uid,
-                           .resource_version = "123456",
-                           .spec_replicas = count,
-                           .status_replicas = count,
-                           .selector = "app=checkout"};
-  seen.metrics = {{.spec = metric, .stale_after = absl::Minutes(1)}};
-  seen.requests.emplace_back().containers = {
-      {.name = "app", .sidecar = false, .requests = {{"cpu", 500, 0}}}};
-  for (int i = 0; i < pods; ++i) {
-    core::Pod& pod = seen.pods.emplace_back();
-    pod.name = "checkout-6d5f9c7b8-" + std::to_string(10000 + i);
-    pod.start = pod.ready_at = absl::FromUnixSeconds(1767220000 + i);
-    pod.phase = core::PodPhase::kRunning;
-    pod.ready = core::PodReady::kTrue;
-  }
-  seen.readings.emplace_back();
-  std::mt19937_64 random(1);
-  core::History history;
-  ChangeEncoder changes;
-  int64_t bytes = 0;
-  constexpr int kFirst = 40;  // the window is full, and what is complete is written
-  constexpr int kLast = 140;
-  for (int round = 0; round < kLast; ++round) {
-    seen.now += absl::Seconds(15) + absl::Microseconds(random() % 1000);
-    core::Reading& reading = seen.readings[0];
-    reading.observed_at = seen.now - absl::Nanoseconds(random() % 50000000);
-    ++reading.sequence;
-    if (pods > 0) {
-      reading.form = core::Reading::Form::kPods;
-      reading.pods.by_pod.clear();
-      for (int i = 0; i < pods; ++i) {
-        reading.pods.by_pod.push_back({.milli = static_cast<int64_t>(280 + random() % 40),
-                                       .at = absl::FromUnixSeconds(absl::ToUnixSeconds(seen.now)) -
-                                             absl::Seconds(random() % 15),
-                                       .window = absl::Seconds(10 + random() % 10),
-                                       .present = true});
-      }
-    } else {
-      reading.form = core::Reading::Form::kMilli;
-      reading.milli = {static_cast<int64_t>(195000 + random() % 10000)};
-    }
-    core::Observation view = seen.View();
-    const core::Decision decision = core::Decide(options, spec, view, history);
-    EXPECT_EQ(decision.verdict, core::Verdict::kComputed);
-    const core::ApplyResult untried;
-    const core::Outcome outcome = core::Remember(options, spec, view, decision, untried, history);
-    v1::Frame first;
-    first.mutable_decision()->set_target(1);
-    changes.Encode({.uid = spec.uid,
-                    .decision_id = static_cast<uint64_t>(100000 + round),
-                    .spec = &spec,
-                    .spec_version = 1,
-                    .cause = control::Cause::kPeriodic,
-                    .seen = &view,
-                    .before = &history,
-                    .decision = &decision},
-                   first.mutable_decision());
-    v1::Frame second;
-    second.mutable_outcome()->set_target(1);
-    changes.Encode({.uid = spec.uid,
-                    .decision_id = static_cast<uint64_t>(100000 + round),
-                    .result = untried,
-                    .outcome = &outcome},
-                   second.mutable_outcome());
-    history = outcome.history;
-    seen.previous = outcome.status;
-    if (round >= kFirst) {
-      bytes += static_cast<int64_t>(Serialised(first).size() + Serialised(second).size() +
-                                    2 * kFrameHead);
-    }
-  }
-  return bytes / (kLast - kFirst);
-}
-
-TEST(Journal, ADecisionTakesFewBytes) {
-  const int64_t external = BytesPerDecision(0);
-  const int64_t resource = BytesPerDecision(100);
-  RecordProperty("external_bytes", static_cast<int>(external));
-  RecordProperty("resource_100_pods_bytes", static_cast<int>(resource));
-  std::printf("bytes per decision: External %d, Resource with 100 pods %d\n",
-              static_cast<int>(external), static_cast<int>(resource));
-  EXPECT_LE(external, 280);
-  EXPECT_LE(resource, 750);
 }
 
 }  // namespace

@@ -1,0 +1,152 @@
+// Core's values as messages and back.
+#include "autoscaler/record/codec.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cctype>
+
+#include "autoscaler/base/status.h"
+#include "autoscaler/core/messages.h"
+#include "autoscaler/record/changes.h"
+
+namespace neap::record {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string UpperSnake(std::string_view name) {
+  std::string out;
+  for (size_t i = 0; i < name.size(); ++i) {
+    const bool upper = name[i] >= 'A' && name[i] <= 'Z';
+    if (upper && i > 0 && name[i - 1] >= 'a' && name[i - 1] <= 'z') out += '_';
+    out += static_cast<char>(std::toupper(name[i]));
+  }
+  return out;
+}
+
+// The numbers of reasons and stages are in old journals: an enumerator put between others would
+// change what they mean.
+TEST(Codec, ReasonsAndStagesKeepTheirNumbers) {
+  for (int i = 0; i < core::kReasonCount; ++i) {
+    const std::string name(core::ReasonName(static_cast<core::Reason>(i)));
+    EXPECT_EQ(v1::Reason_Name(static_cast<v1::Reason>(i + 1)), "REASON_" + UpperSnake(name));
+  }
+  EXPECT_EQ(v1::Reason_MAX, core::kReasonCount);
+  for (int i = 0; i < v1::Stage_MAX; ++i) {
+    const std::string name(core::StageName(static_cast<core::Stage>(i)));
+    EXPECT_EQ(v1::Stage_Name(static_cast<v1::Stage>(i + 1)), "STAGE_" + UpperSnake(name));
+  }
+}
+
+TEST(Codec, SpecsAndOptionsComeBackButForTriggerMetadata) {
+  core::AutoscalerSpec spec;
+  spec.kind = core::ObjectKind::kHpa;
+  spec.key = {"shop", "web"};
+  spec.uid = "u";
+  spec.generation = 7;
+  spec.target = {"apps/v1", "Deployment", "web"};
+  spec.min_replicas = 0;
+  spec.max_replicas = 9;
+  core::MetricSpec& metric = spec.metrics.emplace_back();
+  metric.source = core::MetricSource::kObject;
+  metric.described_object = {"v1", "Service", "front"};
+  metric.SetSelector({.match_labels = {{"a", "b"}},
+                      .match_expressions = {{.key = "k", .op = "Near", .values = {"x", "y"}}}});
+  ASSERT_NE(metric.selector_error, "");
+  metric.target = {
+      .kind = core::TargetKind::kValue, .average_utilization = 1, .average_value = -2, .value = 3};
+  spec.triggers = {{.type = "redis",
+                    .name = "t",
+                    .metadata = {{"password", "secret"}},
+                    .metric_type = core::TargetKind::kValue,
+                    .use_cached_metrics = true}};
+  spec.behavior = core::Behavior{.scale_up = {.stabilization_window_seconds = 3,
+                                              .select_policy = core::SelectPolicy::kMin,
+                                              .policies = {{core::PolicyType::kPercent, 4, 5}},
+                                              .tolerance = 0.05},
+                                 .scale_down = {.stabilization_window_seconds = {},
+                                                .select_policy = core::SelectPolicy::kDisabled,
+                                                .policies = {},
+                                                .tolerance = {}}};
+  spec.paused = true;
+  spec.guards = core::Guards::kNone;
+  spec.zero_policy = core::ZeroPolicy::kActivation;
+  spec.on_absent = core::OnAbsent::kValue;
+  spec.period = absl::Milliseconds(1500);
+  spec.polling_interval = absl::Seconds(30);
+
+  v1::AutoscalerSpec message;
+  Encode(spec, &message);
+  EXPECT_THAT(Serialised(message), ::testing::Not(HasSubstr("secret")));
+  EXPECT_THAT(Serialised(message), ::testing::Not(HasSubstr("password")));
+  core::AutoscalerSpec back;
+  ASSERT_TRUE(Decode(message, &back).ok());
+  spec.triggers[0].metadata.clear();
+  EXPECT_TRUE(back == spec);
+
+  const core::HpaOptions options{.level = core::Level::kV1_37,
+                                 .tolerance = 0.3,
+                                 .downscale_stabilization = absl::InfiniteDuration(),
+                                 .cpu_initialization_period = absl::ZeroDuration(),
+                                 .initial_readiness_delay = absl::Nanoseconds(1),
+                                 .scale_to_zero = false};
+  v1::HpaOptions o;
+  Encode(options, &o);
+  core::HpaOptions options_back;
+  ASSERT_TRUE(Decode(o, &options_back).ok());
+  EXPECT_EQ(options_back, options);
+}
+
+TEST(Codec, WhatAnotherVersionWroteIsAnErrorThatNamesTheField) {
+  v1::Decision message;
+  Encode(core::Decision(), &message);
+  message.set_able(static_cast<v1::Reason>(99));
+  core::Decision decision;
+  const absl::Status status = Decode(message, &decision);
+  EXPECT_THAT(std::string(base::Message(status)), HasSubstr("able is 99"));
+}
+
+TEST(Codec, PodRequestsAndTimesAtTheirEnds) {
+  core::PodRequests requests;
+  requests.containers = {{.name = "app", .sidecar = false, .requests = {{"cpu", 1, 999999}}}};
+  requests.init_containers = {{.name = "mesh", .sidecar = true, .requests = {}}};
+  requests.pod_level.emplace();
+  requests.overhead = {{"memory", -5, 0}};
+  v1::PodRequests message;
+  Encode(requests, &message);
+  core::PodRequests back;
+  ASSERT_TRUE(Decode(message, &back).ok());
+  EXPECT_TRUE(back == requests);
+
+  core::Reading reading;
+  reading.form = core::Reading::Form::kPods;
+  const absl::Time now = absl::FromUnixNanos(1767225600123456789);
+  for (const absl::Time at : {absl::InfinitePast(), now, absl::InfiniteFuture(), absl::UnixEpoch(),
+                              now - absl::Nanoseconds(1)}) {
+    reading.pods.by_pod.push_back(
+        {.milli = 1, .at = at, .window = absl::InfiniteDuration(), .present = true});
+    reading.pods.by_pod.emplace_back();  // none
+  }
+  reading.observed_at = absl::InfiniteFuture();
+  reading.active = false;
+  reading.target = core::MetricTarget{
+      .kind = core::TargetKind::kValue, .average_utilization = {}, .average_value = {}, .value = 5};
+  v1::Reading r;
+  Encode(reading, now, &r);
+  core::Reading reading_back;
+  ASSERT_TRUE(Decode(r, now, &reading_back).ok());
+  EXPECT_TRUE(reading_back == reading);
+}
+
+TEST(Changes, ThatDoNotFitAreRefused) {
+  for (const auto& runs : std::vector<std::vector<uint32_t>>{
+           {0, 1, 0}, {0, 0, 1}, {4000000000, 4000000000, 0}, {1, 2}}) {
+    v1::DecisionEntry entry;
+    for (const uint32_t n : runs) entry.mutable_before()->mutable_recommendations()->add_runs(n);
+    EXPECT_FALSE(ChangeDecoder().Decode(entry).ok());
+  }
+}
+
+}  // namespace
+}  // namespace neap::record
