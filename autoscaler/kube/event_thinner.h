@@ -1,7 +1,7 @@
 // EventThinner: how often events reach the API server, by the rules of the HPA's event recorder
-// (client-go, record): an event seen before only counts up; more than 10 similar ones of an object within
-// 600 s become one combined event; and an object may send 25 at once, then one per 300 s. Pure
-// state, no clock, no I/O; one thread only. Owned by EventWriter.
+// (client-go, record): an event seen before only counts up; more than 10 similar ones of an object
+// within 600 s become one combined event; and an object may send 25 at once, then one per 300 s.
+// Pure state, no clock, no I/O; one thread only. Owned by EventWriter.
 #pragma once
 
 #include <absl/time/time.h>
