@@ -61,7 +61,7 @@ int Run(const neap::app::Options& options) {
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   signal(SIGPIPE, SIG_IGN);
 
-  neap::telemetry::StartLogging("neapd", options.verbosity);
+  neap::telemetry::StartLogging("neapd");
   auto daemon = neap::app::Neapd::Start(options);
   if (!daemon.ok()) {
     fmt::print(stderr, "neapd: {}\n", neap::base::Message(daemon.status()));

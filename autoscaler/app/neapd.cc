@@ -23,6 +23,7 @@
 #include "autoscaler/base/clock.h"
 #include "autoscaler/base/mutex.h"
 #include "autoscaler/base/status.h"
+#include "autoscaler/core/decide.h"
 #include "autoscaler/http/client.h"
 #include "autoscaler/kube/api/client.h"
 #include "autoscaler/kube/api/config.h"
@@ -343,6 +344,9 @@ Routes Neapd::Impl::MakeRoutes() {
   routes.decision = [this](const control::DecisionRecord& record) {
     if (journal_ != nullptr) journal_->OnDecision(record, clock_.Now());
     decisions_.OnDecision(record, clock_.Now());
+    if (options_.verbosity == 0) return;
+    telemetry::LogInfo(fmt::format("{}: {}", record.spec->key.Text(),
+                                   core::Explain(*record.spec, *record.decision)));
   };
   routes.outcome = [this](const control::OutcomeRecord& record) {
     if (journal_ != nullptr) journal_->OnOutcome(record, clock_.Now());

@@ -147,9 +147,9 @@ void AddOptions(CLI::App& app, Options& o) {
       ->type_name("QUANTITY");
   AddDuration(app, "--shutdown-timeout", o.shutdown_timeout, absl::Seconds(1),
               "longest clean stop after SIGTERM");
-  app.add_option("-v,--v", o.verbosity, "log verbosity, 0 to 4")
+  app.add_option("-v,--v", o.verbosity, "log verbosity: 1 logs every decision with its steps")
       ->capture_default_str()
-      ->check(CLI::Range(0, 4));
+      ->check(CLI::Range(0, 1));
 }
 
 // One scalar of the config file as a flag's text.

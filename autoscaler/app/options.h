@@ -38,7 +38,7 @@ struct Options {
   std::string journal_dir;  // "" : no journal
   int64_t journal_max_bytes = 256 << 20;  // total on disk
   absl::Duration shutdown_timeout = absl::Seconds(5);
-  int verbosity = 0;  // -v
+  int verbosity = 0;  // -v; 1: every decision is logged with its steps
 };
 
 // What main does next.

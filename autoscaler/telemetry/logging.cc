@@ -20,20 +20,26 @@ std::string OneLine(std::string_view text) {
   return line;
 }
 
+void Write(google::LogSeverity severity, std::string_view line, std::source_location at) {
+  google::LogMessage(at.file_name(), static_cast<int>(at.line()), severity).stream()
+      << OneLine(line);
+}
+
 }  // namespace
 
-void StartLogging(const char* program, int verbosity) {
+void StartLogging(const char* program) {
   FLAGS_logtostderr = true;
-  FLAGS_v = verbosity;
   static const std::string name = program;  // glog keeps the pointer
   google::InitGoogleLogging(name.c_str());
 }
 
-void FlushLog() { google::FlushLogFiles(google::GLOG_INFO); }
-
-void LogInfo(std::string_view line) { LOG(INFO) << OneLine(line); }
-void LogWarning(std::string_view line) { LOG(WARNING) << OneLine(line); }
-void LogError(std::string_view line) { LOG(ERROR) << OneLine(line); }
+void LogInfo(std::string_view line, std::source_location at) { Write(google::GLOG_INFO, line, at); }
+void LogWarning(std::string_view line, std::source_location at) {
+  Write(google::GLOG_WARNING, line, at);
+}
+void LogError(std::string_view line, std::source_location at) {
+  Write(google::GLOG_ERROR, line, at);
+}
 
 std::string Throttle::Allow(std::string_view key, std::string_view text, absl::Time now) {
   if (entries_.size() > 4096) entries_.Clear();

@@ -5,6 +5,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <source_location>
 #include <string>
 #include <string_view>
 
@@ -12,14 +13,13 @@
 
 namespace neap::telemetry {
 
-// Once per process, from main. `verbosity` 0..4 is glog's v.
-void StartLogging(const char* program, int verbosity);
+// Once per process, from main.
+void StartLogging(const char* program);
 
 // Thread-safe. A line feed in `line` becomes "\n", so that an event stays one line.
-void LogInfo(std::string_view line);
-void LogWarning(std::string_view line);
-void LogError(std::string_view line);
-void FlushLog();
+void LogInfo(std::string_view line, std::source_location at = std::source_location::current());
+void LogWarning(std::string_view line, std::source_location at = std::source_location::current());
+void LogError(std::string_view line, std::source_location at = std::source_location::current());
 
 // Says whether a repeating line should be logged now: the first time, when its text changes, and
 // then once per `interval` with the number of times it was held back. One thread only. Holds at
