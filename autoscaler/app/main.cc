@@ -60,6 +60,7 @@ int Run(const neap::app::Options& options) {
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a journal that may grow no more is a failed write, not our end
 
   neap::telemetry::StartLogging("neapd");
   auto daemon = neap::app::Neapd::Start(options);

@@ -19,10 +19,10 @@
 #include "autoscaler/app/inbox.h"
 #include "autoscaler/app/object_table.h"
 #include "autoscaler/app/report_log.h"
-#include "autoscaler/app/version.h"
 #include "autoscaler/base/clock.h"
 #include "autoscaler/base/mutex.h"
 #include "autoscaler/base/status.h"
+#include "autoscaler/base/version.h"
 #include "autoscaler/core/decide.h"
 #include "autoscaler/http/client.h"
 #include "autoscaler/kube/api/client.h"
@@ -112,7 +112,7 @@ class Neapd::Impl {
       : options_(options),
         wants_api_(std::ranges::find(options_.sources, kube::kApiSource) != options_.sources.end()),
         objects_(options.dry_run),
-        metrics_(kVersion) {}
+        metrics_(std::string(base::Version())) {}
   ~Impl() { Stop(); }
 
   absl::Status Start();
@@ -178,7 +178,7 @@ class Neapd::Impl {
 
 absl::Status Neapd::Impl::Start() {
   NEAP_ASSIGN_OR_RETURN(auto config, kube::api::FindConfig(options_.kubeconfig));
-  telemetry::LogInfo(fmt::format("neapd {}: API server {} ({}){}", kVersion, config.server,
+  telemetry::LogInfo(fmt::format("neapd {}: API server {} ({}){}", base::Version(), config.server,
                                  config.origin, options_.dry_run ? ", dry run" : ""));
   MakeKube(std::move(config));
   NEAP_RETURN_IF_ERROR(MakeJournal());
@@ -194,7 +194,7 @@ absl::Status Neapd::Impl::Start() {
 
 void Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
   http_ = std::make_unique<http::Client>(
-      http::ClientOptions{.user_agent = fmt::format("neapd/{}", kVersion)});
+      http::ClientOptions{.user_agent = fmt::format("neapd/{}", base::Version())});
   api_ = std::make_unique<kube::api::Client>(*http_, std::move(config));
   discovery_ = std::make_unique<kube::api::Discovery>(*api_);
   context_.client = api_.get();
@@ -275,7 +275,7 @@ absl::Status Neapd::Impl::MakeJournal() {
   record::WriterOptions options;
   options.directory = options_.journal_dir;
   options.max_bytes = options_.journal_max_bytes;
-  options.build = kVersion;
+  options.build = base::Version();
   options.options = options_.hpa;
   NEAP_ASSIGN_OR_RETURN(journal_, record::Writer::Open(options, [](const absl::Status& trouble) {
                           if (trouble.ok()) {

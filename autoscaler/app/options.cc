@@ -8,12 +8,12 @@
 #include <iterator>
 #include <map>
 
-#include "autoscaler/app/version.h"
 #include "autoscaler/base/duration.h"
 #include "autoscaler/base/quantity.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/base/suggest.h"
 #include "autoscaler/base/value/value.h"
+#include "autoscaler/base/version.h"
 #include "autoscaler/scalerhost/address.h"
 
 namespace neap::app {
@@ -251,7 +251,7 @@ absl::StatusOr<Parsed> ParseOptions(int argc, const char* const* argv) {
       "Example: neapd --kubeconfig ~/.kube/config --scalers unix:///run/neap/scalers.sock "
       "--dry-run",
       "neapd"};
-  app.set_version_flag("--version", std::string("neapd ") + kVersion);
+  app.set_version_flag("--version", fmt::format("neapd {}", base::Version()));
   std::string config;
   app.add_option("--config", config,
                  "YAML file of these options, by name and without dashes; flags win");
@@ -270,7 +270,7 @@ absl::StatusOr<Parsed> ParseOptions(int argc, const char* const* argv) {
     return parsed;
   } catch (const CLI::CallForVersion&) {
     parsed.what = Parsed::Do::kExit;
-    parsed.output = std::string("neapd ") + kVersion + "\n";
+    parsed.output = fmt::format("neapd {}\n", base::Version());
     return parsed;
   } catch (const CLI::ExtrasError&) {
     std::vector<std::string> names;

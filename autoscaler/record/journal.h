@@ -2,7 +2,7 @@
 // anywhere (neap.record.v1 says how it is written). A directory of segments, each readable and
 // replayable alone; the oldest go when the directory exceeds its bound.
 //
-//   auto writer = Writer::Open({.directory = dir, .max_bytes = 256 << 20, .build = kVersion,
+//   auto writer = Writer::Open({.directory = dir, .max_bytes = 256 << 20, .build = base::Version(),
 //                               .options = hpa}, on_trouble);
 //   ... for each record of a step: writer->OnDecision(record, now) / OnOutcome(record, now);
 //   ... after the step: writer->EndStep(now);

@@ -9,6 +9,7 @@
 
 #include "autoscaler/base/duration.h"
 #include "autoscaler/base/status.h"
+#include "autoscaler/base/version.h"
 #include "scalers/sdk/server.h"
 
 namespace neap::sdk {
@@ -56,7 +57,7 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int& code) {
       ->capture_default_str();
   app.add_option("--shutdown-grace", grace, "how long reads may finish after SIGTERM or SIGINT")
       ->capture_default_str();
-  app.set_version_flag("--version", flags.server.name + " " + std::string(Version()));
+  app.set_version_flag("--version", flags.server.name + " " + std::string(base::Version()));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

@@ -127,6 +127,4 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(std::vector<std::unique_pt
   return server;
 }
 
-std::string_view Version() { return NEAP_VERSION; }
-
 }  // namespace neap::sdk

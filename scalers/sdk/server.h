@@ -67,7 +67,4 @@ class Server {
   virtual bool Stop(absl::Duration grace) = 0;
 };
 
-// The version of this build, as Describe and --version tell it.
-std::string_view Version();
-
 }  // namespace neap::sdk

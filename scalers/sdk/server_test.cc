@@ -17,6 +17,7 @@
 #include <future>
 #include <thread>
 
+#include "autoscaler/base/version.h"
 #include "neap/scaler/v1/scaler.grpc.pb.h"
 #include "scalers/sdk/fake_scaler.h"
 #include "tests/support/certificates.h"
@@ -157,7 +158,7 @@ TEST_F(ServerTest, DescribesItsTypes) {
                   ->Describe(Context().get(), {}, &response)
                   .ok());
   EXPECT_EQ(response.name(), "neap-scaler-fake");
-  EXPECT_EQ(response.version(), Version());
+  EXPECT_EQ(response.version(), base::Version());
   EXPECT_EQ(response.max_triggers_per_read(), kMaxTriggersPerRead);
   ASSERT_EQ(response.trigger_types_size(), 1);
   EXPECT_EQ(response.trigger_types(0).type(), "fake");

@@ -11,6 +11,7 @@
 
 #include "autoscaler/base/mutex.h"
 #include "autoscaler/base/status.h"
+#include "autoscaler/base/version.h"
 #include "neap/scaler/v1/scaler.grpc.pb.h"
 #include "scalers/sdk/opened_triggers.h"
 #include "scalers/sdk/outbox.h"
@@ -249,7 +250,7 @@ class GrpcService final : public ScalerService, public pb::ScalerService::Callba
                                      const pb::DescribeRequest*,
                                      pb::DescribeResponse* response) override {
     response->set_name(name_);
-    response->set_version(std::string(Version()));
+    response->set_version(std::string(base::Version()));
     response->set_contract_minor(kContractMinor);
     response->set_max_triggers_per_read(kMaxTriggersPerRead);
     for (const catalog::TriggerType& type : triggers_.types()) {

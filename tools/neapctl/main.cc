@@ -1,11 +1,14 @@
 // neapctl: Neap's tool for people. This file holds the command line alone (CLI11 is slow to
 // compile); what the sub-commands do is in the file of each.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <string>
 
+#include "autoscaler/base/version.h"
 #include "tools/neapctl/commands.h"
 
 namespace neap::ctl {
@@ -51,7 +54,7 @@ int Main(int argc, char** argv) {
   CLI::App app("neapctl: check, try and explain what Neap does", "neapctl");
   app.require_subcommand(1);
   app.footer(kExitCodes);
-  app.set_version_flag("--version", "neapctl " NEAP_VERSION);
+  app.set_version_flag("--version", fmt::format("neapctl {}", base::Version()));
   int code = kOk;
 
   ValidateOptions validate;

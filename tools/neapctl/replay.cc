@@ -5,6 +5,7 @@
 
 #include "autoscaler/base/duration.h"
 #include "autoscaler/base/status.h"
+#include "autoscaler/base/version.h"
 #include "tools/neapctl/commands.h"
 
 namespace neap::ctl {
@@ -77,7 +78,7 @@ std::string ToText(const record::ReplayReport& report) {
 
 int Replay(const ReplayOptions& options) {
   record::ReplayOptions replay;
-  replay.build = NEAP_VERSION;
+  replay.build = base::Version();
   const auto report = record::Replay(options.journal, replay);
   if (!report.ok()) {
     PrintError(base::Message(report.status()));
