@@ -89,7 +89,6 @@ absl::Status Transfer::Prepare(CURL* easy, const std::string& user_agent) {
   curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_HTTP09_ALLOWED, 0L);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(easy, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   curl_easy_setopt(easy, CURLOPT_USERAGENT, user_agent.c_str());
@@ -168,6 +167,9 @@ absl::Status Transfer::SetUrl(std::string* host_header) {
     connect_to_ = curl_slist_append(nullptr, fmt::format("::{}:{}", host, port).c_str());
     curl_easy_setopt(easy_, CURLOPT_CONNECT_TO, connect_to_);
   }
+  // Wait for a connection that is being made, since it may carry this request, too (HTTP/2). Plain
+  // connections never do, and curl would leave the request waiting until another one ends.
+  curl_easy_setopt(easy_, CURLOPT_PIPEWAIT, scheme == "https" ? 1L : 0L);
   curl_easy_setopt(easy_, CURLOPT_URL, UrlPart(url.get(), CURLUPART_URL).c_str());
   return absl::OkStatus();
 }

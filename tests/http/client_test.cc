@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "autoscaler/base/status.h"
 #include "tests/support/http_server.h"
 #include "tests/support/process.h"
@@ -73,6 +75,21 @@ TEST(Client, HeadHasNoBodyAndEmptyPostHasNoContentType) {
   const auto post = client.Do({.method = "POST", .url = url + "/x"});
   ASSERT_TRUE(post.ok()) << post.status();
   EXPECT_EQ(content_type.Get(), "");
+}
+
+// A request begun while a connection to the same server was being made waited until another ended.
+TEST(Client, EndlessStreamsOfOneServerDoNotHoldUpEachOther) {
+  RawServer server([](int socket, int) {
+    if (!RawServer::ReadHead(socket)) return;
+    RawServer::Write(socket, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    RawServer::AwaitClose(socket);
+  });
+  std::atomic<int> begun = 0;
+  Client client;
+  for (int i = 0; i < 20; ++i) {
+    client.Stream({.url = server.url()}, {.on_headers = [&](const Response&) { ++begun; }});
+  }
+  EXPECT_TRUE(testing_support::WaitFor([&] { return begun == 20; }));
 }
 
 TEST(Client, ReusesConnections) {
