@@ -42,7 +42,7 @@ AutoscalerView::AutoscalerView(Context context, objects::DecodeOptions decode,
       }()),
       news_(std::move(news)) {
   Collection<Item>::Callbacks callbacks;
-  callbacks.decode = [this](api::JsonObject& object, Collection<Item>::Item* item, bool*) {
+  callbacks.decode = [this](api::JsonObject& object, Collection<Item>::Item* item) {
     return Decode(object, item);
   };
   callbacks.replaced = [this](auto all) { Replaced(std::move(all)); };

@@ -26,8 +26,8 @@ class Collection {
     T value;
   };
   struct Callbacks {
-    // Makes an item of an object; false in *wanted: pass over it.
-    std::function<absl::Status(api::JsonObject&, Item* item, bool* wanted)> decode = {};
+    // Makes an item of an object.
+    std::function<absl::Status(api::JsonObject&, Item* item)> decode = {};
     std::function<void(std::vector<Item> all)> replaced = {};
     std::function<void(Item item)> changed = {};
     std::function<void(const std::string& ns, const std::string& name)> deleted = {};
@@ -61,26 +61,18 @@ class Collection {
     });
   }
 
-  // On the http::Client's thread: the first complete list has been handed on.
-  bool synced() const { return synced_; }
-
  private:
   struct Part final : api::WatchHandler {
     explicit Part(Collection& c) : collection(c) {}
     void ListBegan() override { listing.clear(); }
     absl::Status ListItem(api::JsonObject& object) override {
-      Item item;
-      bool wanted = true;
-      NEAP_RETURN_IF_ERROR(collection.callbacks_.decode(object, &item, &wanted));
-      if (wanted) listing.push_back(std::move(item));
-      return absl::OkStatus();
+      return collection.callbacks_.decode(object, &listing.emplace_back());
     }
     void ListDone() override { collection.ListDone(*this); }
     absl::Status Changed(api::JsonObject& object, bool deleted) override {
       Item item;
-      bool wanted = true;
-      NEAP_RETURN_IF_ERROR(collection.callbacks_.decode(object, &item, &wanted));
-      if (wanted) collection.Changed(*this, std::move(item), deleted);
+      NEAP_RETURN_IF_ERROR(collection.callbacks_.decode(object, &item));
+      collection.Changed(*this, std::move(item), deleted);
       return absl::OkStatus();
     }
     void Heard() override { collection.Heard(*this); }
@@ -90,10 +82,12 @@ class Collection {
 
     Collection& collection;
     std::unique_ptr<api::Watch> watch;
-    std::vector<Item> listing;
-    bool listed = false;  // has had a complete list
-    bool heard = false;   // since the view was last said to be heard of
-    std::set<std::pair<std::string, std::string>> known;  // with several namespaces only
+    std::vector<Item> listing;  // of the list under way
+    bool listed = false;        // has had a complete list
+    bool heard = false;         // since the view was last said to be heard of
+    // With several namespaces only:
+    std::vector<Item> first;  // what is there, until all have their first list
+    std::set<std::pair<std::string, std::string>> known;
   };
 
   void ListDone(Part& part) {
@@ -114,15 +108,14 @@ class Collection {
       }
       return;
     }
-    part.listing = std::move(items);  // until all have theirs
+    part.first = std::move(items);
     for (const auto& other : parts_) {
       if (!other->listed) return;
     }
     synced_ = true;
     std::vector<Item> all;
     for (const auto& other : parts_) {
-      for (Item& item : other->listing) all.push_back(std::move(item));
-      other->listing.clear();
+      for (Item& item : std::exchange(other->first, {})) all.push_back(std::move(item));
     }
     callbacks_.replaced(std::move(all));
   }
@@ -135,8 +128,8 @@ class Collection {
         part.known.emplace(item.ns, item.name);
       }
       if (!synced_) {  // into the list that waits for the other namespaces
-        std::erase_if(part.listing, [&](const Item& i) { return i.name == item.name; });
-        if (!deleted) part.listing.push_back(std::move(item));
+        std::erase_if(part.first, [&](const Item& i) { return i.name == item.name; });
+        if (!deleted) part.first.push_back(std::move(item));
         return;
       }
     }

@@ -18,8 +18,10 @@ class PodViews::View {
         pods_(
             context_, "pods of " + ns,
             [](const std::string& one) { return api::ResourcePath("", "v1", "pods", one); },
-            {.decode = [this](api::JsonObject& object, Collection<control::PodState>::Item* item,
-                              bool*) { return Decode(object, item); },
+            {.decode =
+                 [this](api::JsonObject& object, Collection<control::PodState>::Item* item) {
+                   return Decode(object, item);
+                 },
              .replaced = [this](auto all) { Replaced(std::move(all)); },
              .changed =
                  [this](auto item) {

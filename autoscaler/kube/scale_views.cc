@@ -56,13 +56,15 @@ class ScaleViews::Impl {
     for (TargetRef& target : targets) wanted[KindOf(target)].insert(std::move(target));
     std::erase_if(kinds_, [&](auto& entry) {
       if (wanted.contains(entry.first)) return false;
-      for (const TargetRef& target : entry.second->targets) StopPolling(target);
+      for (const TargetRef& target : entry.second.targets) StopPolling(target);
       return true;
     });
     for (auto& [key, set] : wanted) SetKind(key, std::move(set));
   }
 
-  void Refresh(const TargetRef& target) { Get(target); }
+  void Refresh(const TargetRef& target) {
+    if (IsPolled(target)) Get(target);
+  }
 
   http::Client& http() { return context_.client->http(); }
   std::shared_ptr<const bool> alive() const { return alive_; }
@@ -71,112 +73,78 @@ class ScaleViews::Impl {
   struct Kind {
     std::set<TargetRef> targets;
     std::unique_ptr<Collection<core::Scale>> watched;  // null: polled
-    std::set<TargetRef> late;  // watched: became targets while the list was under way
-    bool complete = false;     // polled: ScalesReplaced was sent
-    std::map<TargetRef, ScaleChange> collected;  // polled: until it is
-    absl::Duration heard_at = -absl::InfiniteDuration();
   };
 
-  Kind* Find(const TargetRef& target) {
+  bool IsPolled(const TargetRef& target) const {
     const auto at = kinds_.find(KindOf(target));
-    return at == kinds_.end() || !at->second->targets.contains(target) ? nullptr : at->second.get();
+    return at != kinds_.end() && at->second.watched == nullptr &&
+           at->second.targets.contains(target);
   }
 
   void SetKind(const KindKey& key, std::set<TargetRef> targets) {
-    std::unique_ptr<Kind>& slot = kinds_[key];
-    const bool is_new = slot == nullptr;
-    if (is_new) slot = std::make_unique<Kind>();
-    Kind& kind = *slot;
-    std::vector<TargetRef> added;
-    std::set_difference(targets.begin(), targets.end(), kind.targets.begin(), kind.targets.end(),
-                        std::back_inserter(added));
-    std::vector<TargetRef> removed;
-    std::set_difference(kind.targets.begin(), kind.targets.end(), targets.begin(), targets.end(),
-                        std::back_inserter(removed));
-    kind.targets = std::move(targets);
-    for (const TargetRef& target : removed) {
-      StopPolling(target);
-      kind.late.erase(target);
-      kind.collected.erase(target);
-    }
-    const WatchedKind* watched = FindWatched(key);
-    if (watched == nullptr) {
-      for (const TargetRef& target : added) Get(target);
-      if (!kind.complete && !is_new) CompletePolled(key, kind);  // the last missing one may be gone
+    const auto [at, is_new] = kinds_.try_emplace(key);
+    Kind& kind = at->second;
+    const std::set<TargetRef> before = std::exchange(kind.targets, std::move(targets));
+    if (const WatchedKind* watched = FindWatched(key)) {
+      if (is_new) OpenWatch(key, *watched, kind);
       return;
     }
-    if (is_new) {
-      OpenWatch(key, *watched, kind);
-    } else if (!kind.watched->synced()) {
-      kind.late.insert(added.begin(), added.end());
-    } else if (added.size() > options_.gets_before_relist) {
-      kind.watched.reset();
-      OpenWatch(key, *watched, kind);
-    } else {
-      for (const TargetRef& target : added) Get(target);
+    for (const TargetRef& target : before) {
+      if (!kind.targets.contains(target)) StopPolling(target);
+    }
+    for (const TargetRef& target : kind.targets) {
+      if (!before.contains(target)) Get(target);
     }
   }
 
   void OpenWatch(const KindKey& key, const WatchedKind& watched, Kind& kind) {
     using Scales = Collection<core::Scale>;
+    const auto target_of = [key](const std::string& ns, const std::string& name) {
+      return TargetRef{.group = key.first, .kind = key.second, .ns = ns, .name = name};
+    };
+    Scales::Callbacks callbacks;
+    callbacks.decode = [](api::JsonObject& object, Scales::Item* item) {
+      Workload workload;
+      NEAP_RETURN_IF_ERROR(DecodeWorkload(object, &workload));
+      item->ns = std::move(workload.ns);
+      item->name = std::move(workload.name);
+      item->value = std::move(workload.scale);
+      return absl::OkStatus();
+    };
+    callbacks.replaced = [this, key, target_of](std::vector<Scales::Item> all) {
+      control::ScalesReplaced message{.group = key.first, .kind = key.second, .all = {}};
+      message.all.reserve(all.size());
+      for (auto& item : all) {
+        message.all.push_back({.target = target_of(item.ns, item.name),
+                               .scale = std::move(item.value),
+                               .error = std::nullopt});
+      }
+      context_.sink(std::move(message));
+    };
+    callbacks.changed = [this, target_of](Scales::Item item) {
+      context_.sink(ScaleChange{.target = target_of(item.ns, item.name),
+                                .scale = std::move(item.value),
+                                .error = std::nullopt});
+    };
+    callbacks.deleted = [this, target_of](const std::string& ns, const std::string& name) {
+      context_.sink(
+          ScaleChange{.target = target_of(ns, name), .scale = std::nullopt, .error = std::nullopt});
+    };
+    callbacks.heard = [this, key] {
+      context_.sink(control::ViewHeard{.view = control::View::kScales, .scope = ScopeOf(key)});
+    };
     kind.watched = std::make_unique<Scales>(
         context_, watched.plural,
         [plural = watched.plural](const std::string& ns) {
           return api::ResourcePath("apps", "v1", plural, ns);
         },
-        Scales::Callbacks{
-            .decode =
-                [this, key](api::JsonObject& object, Scales::Item* item, bool* wanted) {
-                  Workload workload;
-                  NEAP_RETURN_IF_ERROR(DecodeWorkload(object, &workload));
-                  item->ns = std::move(workload.ns);
-                  item->name = std::move(workload.name);
-                  item->value = std::move(workload.scale);
-                  *wanted = kinds_.at(key)->targets.contains(
-                      TargetRef{key.first, key.second, item->ns, item->name});
-                  return absl::OkStatus();
-                },
-            .replaced = [this,
-                         key](std::vector<Scales::Item> all) { Replaced(key, std::move(all)); },
-            .changed =
-                [this, key](Scales::Item item) {
-                  const TargetRef target{key.first, key.second, item.ns, item.name};
-                  if (under_way_.contains(target)) outdated_.insert(target);
-                  context_.sink(ScaleChange{
-                      .target = target, .scale = std::move(item.value), .error = std::nullopt});
-                },
-            .deleted =
-                [this, key](const std::string& ns, const std::string& name) {
-                  const TargetRef target{key.first, key.second, ns, name};
-                  if (under_way_.contains(target)) outdated_.insert(target);
-                  context_.sink(
-                      ScaleChange{.target = target, .scale = std::nullopt, .error = std::nullopt});
-                },
-            .heard =
-                [this, key] {
-                  context_.sink(
-                      control::ViewHeard{.view = control::View::kScales, .scope = ScopeOf(key)});
-                }});
+        std::move(callbacks));
   }
 
-  void Replaced(const KindKey& key, std::vector<Collection<core::Scale>::Item> all) {
-    control::ScalesReplaced message{.group = key.first, .kind = key.second, .all = {}};
-    message.all.reserve(all.size());
-    for (auto& item : all) {
-      const TargetRef target{key.first, key.second, item.ns, item.name};
-      if (under_way_.contains(target)) outdated_.insert(target);
-      message.all.push_back(
-          {.target = target, .scale = std::move(item.value), .error = std::nullopt});
-    }
-    context_.sink(std::move(message));
-    for (const TargetRef& target : std::exchange(kinds_.at(key)->late, {})) Get(target);
-  }
-
-  // ---- reading one scale subresource
+  // ---- kinds that are not watched
 
   void Get(const TargetRef& target) {
-    if (under_way_.contains(target)) return;  // its answer will do
-    under_way_.insert(target);
+    if (!under_way_.insert(target).second) return;  // its answer will do
     queue_.push_back(target);
     Pump();
   }
@@ -186,14 +154,8 @@ class ScaleViews::Impl {
       const TargetRef target = std::move(queue_.front());
       queue_.pop_front();
       ++running_;
-      const KindKey key = KindOf(target);
-      if (const WatchedKind* watched = FindWatched(key)) {
-        Send(target,
-             {.group = "apps", .version = "v1", .plural = watched->plural, .kind = target.kind});
-        continue;
-      }
       context_.discovery->Find(
-          key.first, key.second,
+          target.group, target.kind,
           [this, alive = alive_, target](absl::StatusOr<api::Resource> resource) {
             if (!*alive) return;
             if (!resource.ok()) {
@@ -208,7 +170,6 @@ class ScaleViews::Impl {
   }
 
   void Send(const TargetRef& target, const api::Resource& resource) {
-    outdated_.erase(target);
     auto id = std::make_shared<http::Id>(0);
     *id = context_.client->Send(
         {.path = api::ResourcePath(resource.group, resource.version, resource.plural, target.ns,
@@ -231,8 +192,7 @@ class ScaleViews::Impl {
         change.error = ReadingErrorOf(scale.status());
       }
     } else if (absl::IsNotFound(reply.status())) {
-      // Gone, or the kind has moved to another version.
-      if (FindWatched(KindOf(target)) == nullptr) context_.discovery->Forget(target.group);
+      context_.discovery->Forget(target.group);  // gone, or its kind has moved to another version
     } else {
       change.error = ReadingErrorOf(reply.status());
     }
@@ -246,46 +206,15 @@ class ScaleViews::Impl {
   void Deliver(const TargetRef& target, ScaleChange change) {
     --running_;
     under_way_.erase(target);
-    // The watch has spoken meanwhile: what it said is newer than this answer may be.
-    const bool outdated = outdated_.erase(target) > 0;
-    if (Kind* kind = Find(target)) {
-      if (kind->watched == nullptr) {
-        Polled(KindOf(target), *kind, std::move(change));
-      } else if (!outdated) {
-        context_.sink(std::move(change));
-      }
-    }
-    Pump();
-  }
-
-  // ---- kinds that are not watched
-
-  void Polled(const KindKey& key, Kind& kind, ScaleChange change) {
-    const TargetRef target = change.target;
-    const bool answered = !change.error || change.error->kind == core::ErrorKind::kNotFound;
-    poll_timers_[target] = http().After(options_.poll_period, [this, target] {
-      poll_timers_.erase(target);
-      if (Find(target) != nullptr) Get(target);
-    });
-    if (!kind.complete) {
-      kind.collected.insert_or_assign(target, std::move(change));
-      CompletePolled(key, kind);
-    } else {
+    if (IsPolled(target)) {
+      StopPolling(target);
+      poll_timers_[target] = http().After(options_.poll_period, [this, target] {
+        poll_timers_.erase(target);
+        Get(target);
+      });
       context_.sink(std::move(change));
     }
-    if (kind.complete && answered && clock_.Elapsed() - kind.heard_at >= absl::Seconds(1)) {
-      kind.heard_at = clock_.Elapsed();
-      context_.sink(control::ViewHeard{.view = control::View::kScales, .scope = ScopeOf(key)});
-    }
-  }
-
-  void CompletePolled(const KindKey& key, Kind& kind) {
-    if (kind.collected.size() < kind.targets.size()) return;
-    kind.complete = true;
-    control::ScalesReplaced message{.group = key.first, .kind = key.second, .all = {}};
-    for (auto& [target, change] : kind.collected) message.all.push_back(std::move(change));
-    kind.collected.clear();
-    context_.sink(std::move(message));
+    Pump();
   }
 
   void StopPolling(const TargetRef& target) {
@@ -297,12 +226,10 @@ class ScaleViews::Impl {
 
   const Context context_;
   const ScaleViewsOptions options_;
-  const base::Clock clock_;
   const std::shared_ptr<bool> alive_;  // for discovery's callbacks
-  std::map<KindKey, std::unique_ptr<Kind>> kinds_;
+  std::map<KindKey, Kind> kinds_;
   std::deque<TargetRef> queue_;
   std::set<TargetRef> under_way_;  // queued or sent
-  std::set<TargetRef> outdated_;   // the watch spoke of it while its GET was under way
   std::set<http::Id> gets_;
   size_t running_ = 0;
   std::map<TargetRef, http::Id> poll_timers_;

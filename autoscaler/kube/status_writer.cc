@@ -5,15 +5,12 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "autoscaler/base/lookup.h"
 #include "autoscaler/base/status.h"
 
 namespace neap::kube {
 namespace {
 
-// Left out of a status they would stay as they were: a merge patch removes what is null.
-constexpr const char* kOptionalFields[] = {"lastScaleTime", "observedGeneration", "currentMetrics",
-                                           "conditions", "explanation"};
+constexpr size_t kSweepFrom = 1024;  // objects
 
 // What is worth writing soon: counts, and conditions without their words.
 std::string Headline(const core::Status& status) {
@@ -37,11 +34,12 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
     if (closed_) return;
     Object& object = objects_[uid];
     object.key = std::move(key);
-    if (object.waiting.empty() && !object.in_flight && json == object.written) return;
+    object.used_at = clock_.Elapsed();
+    if (object.waiting.empty() && !object.in_flight && HashOf(json) == object.written) return;
     const bool urgent = headline != object.headline;
     object.waiting = std::move(json);
     object.headline = std::move(headline);
-    if (!object.queued && !object.in_flight) {
+    if (!object.queued && !object.in_flight && object.retry == 0) {
       object.queued = true;
       (urgent ? urgent_ : routine_).push_back(uid);
     } else if (object.queued && urgent) {
@@ -61,10 +59,15 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
     core::ObjectKey key;
     std::string headline;  // of the latest status given
     std::string waiting;   // JSON to be written, "" = none
-    std::string written;   // what the server has from us
+    size_t written = 0;    // hash of the JSON that the server has from us, 0 = none
     bool queued = false;
     bool in_flight = false;
+    http::Id retry = 0;  // the timer until the next attempt, 0 = none
+    int failures = 0;    // in a row
+    absl::Duration used_at;
   };
+
+  static size_t HashOf(const std::string& json) { return std::hash<std::string>()(json); }
 
   void Pump() {
     const absl::Duration now = clock_.Elapsed();
@@ -94,56 +97,101 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void Send(const std::string& uid) {
-    Object& object = *objects_.Find(uid);
+    Object& object = objects_.at(uid);
     object.queued = false;
     object.in_flight = true;
     ++running_;
-    const std::string sent = std::exchange(object.waiting, {});
-    nlohmann::json status = nlohmann::json::parse(sent, nullptr, /*allow_exceptions=*/false);
-    for (const char* field : kOptionalFields) {
-      if (!status.contains(field)) status[field] = nullptr;
-    }
-    const nlohmann::json body = {{"metadata", {{"uid", uid}}}, {"status", std::move(status)}};
-    context_.client->Send(
-        {.method = "PATCH",
-         .path = api::ResourcePath("neap.dev", "v1alpha1", "autoscalers", object.key.ns,
-                                   object.key.name, "status"),
-         .body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
-         .content_type = api::kMergePatch,
-         .timeout = options_.timeout},
-        [self = shared_from_this(), uid, sent](absl::StatusOr<api::Reply> reply) {
-          if (!self->closed_) self->OnReply(uid, sent, reply.status());
-        });
+    std::string sent = std::exchange(object.waiting, {});
+    std::string body =
+        fmt::format(R"({{"metadata":{{"uid":{}}},"status":{}}})", nlohmann::json(uid).dump(), sent);
+    context_.client->Send({.method = "PATCH",
+                           .path = api::ResourcePath("neap.dev", "v1alpha1", "autoscalers",
+                                                     object.key.ns, object.key.name, "status"),
+                           .body = std::move(body),
+                           .content_type = api::kMergePatch,
+                           .timeout = options_.timeout},
+                          [self = shared_from_this(), uid,
+                           sent = std::move(sent)](absl::StatusOr<api::Reply> reply) mutable {
+                            if (!self->closed_) self->OnReply(uid, std::move(sent), reply.status());
+                          });
   }
 
-  void OnReply(const std::string& uid, const std::string& sent, const absl::Status& status) {
+  void OnReply(const std::string& uid, std::string sent, const absl::Status& status) {
     --running_;
-    Object& object = *objects_.Find(uid);
+    const auto at = objects_.find(uid);
+    Object& object = at->second;
     object.in_flight = false;
+    object.used_at = clock_.Elapsed();
+    object.written = 0;  // unless it is known to be there
     if (status.ok()) {
-      object.written = sent;
+      object.failures = 0;
+      object.written = HashOf(sent);
       if (object.waiting == sent) object.waiting.clear();
+    } else if (absl::IsNotFound(status) || absl::IsAborted(status)) {
+      // Deleted, or another object of that name: nobody misses it.
+      if (object.waiting.empty()) objects_.erase(at);
     } else {
-      object.written.clear();  // the next status is written whatever it says
-      const bool gone = absl::IsNotFound(status) || absl::IsAborted(status);
-      if (!gone) context_.Report("status of " + object.key.Text(), status);
-      if (gone && object.waiting.empty()) {  // deleted, or another object of that name
-        objects_.Erase(uid);
+      context_.Report("status of " + object.key.Text(), status);
+      if (IsPassing(status)) {
+        if (object.waiting.empty()) object.waiting = std::move(sent);
+        RetryLater(uid, object, status);
         Pump();
         return;
       }
+      object.failures = 0;  // refused: the next status may please better
     }
-    if (!object.waiting.empty()) {
-      object.queued = true;
-      routine_.push_back(uid);
-    }
+    if (objects_.contains(uid) && !object.waiting.empty()) Queue(uid, object);
+    Sweep();
     Pump();
+  }
+
+  // Whether the same request may succeed later: the server is away or busy.
+  static bool IsPassing(const absl::Status& status) {
+    const auto error = api::ApiErrorOf(status);
+    if (error) return error->code == 429 || error->code >= 500;
+    return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+  }
+
+  void RetryLater(const std::string& uid, Object& object, const absl::Status& status) {
+    absl::Duration delay = options_.retry_min;
+    for (int i = 0; i < object.failures && delay < options_.retry_max; ++i) delay *= 2;
+    delay = std::min(delay, options_.retry_max);
+    if (const auto error = api::ApiErrorOf(status); error && error->retry_after) {
+      delay = std::max(delay, *error->retry_after);
+    }
+    ++object.failures;
+    object.retry = http().After(delay, [self = shared_from_this(), uid] {
+      if (self->closed_) return;
+      Object& again = self->objects_.at(uid);
+      again.retry = 0;
+      self->Queue(uid, again);
+      self->Pump();
+    });
+  }
+
+  void Queue(const std::string& uid, Object& object) {
+    object.queued = true;
+    routine_.push_back(uid);
+  }
+
+  // Objects that are gone are not told to us: those that were quiet for long are forgotten, which
+  // costs at most one write that says nothing new.
+  void Sweep() {
+    if (objects_.size() < sweep_at_) return;
+    const absl::Duration now = clock_.Elapsed();
+    std::erase_if(objects_, [&](const auto& entry) {
+      const Object& object = entry.second;
+      return !object.queued && !object.in_flight && object.retry == 0 &&
+             now - object.used_at > options_.forget_after;
+    });
+    sweep_at_ = std::max(kSweepFrom, objects_.size() * 2);
   }
 
   const Context context_;
   const StatusWriterOptions options_;
   const base::Clock clock_;
-  base::StringLookup<Object> objects_;  // by uid; those deleted go at the next 404
+  std::map<std::string, Object> objects_;  // by uid
+  size_t sweep_at_ = kSweepFrom;
   std::deque<std::string> urgent_;
   std::deque<std::string> routine_;
   size_t running_ = 0;

@@ -91,10 +91,9 @@ absl::StatusOr<Section> Named(const Section& file, const std::string& source,
   if (entries == nullptr || !entries->is_list()) {
     return file.Error(entries, list, "a list is needed to look up \"{}\"", name);
   }
-  for (size_t i = 0; i < entries->list().size(); ++i) {
-    const Value& entry = entries->list()[i];
+  for (const Value& entry : entries->list()) {
     if (entry.StringAt("name") != name) continue;
-    const std::string path = fmt::format("{}[{}].{}", list, i, part);
+    const std::string path = fmt::format("{}[{}].{}", list, name, part);
     const Value* found = entry.Get(part);
     if (found == nullptr || found->is_null()) {
       static const Value kEmpty = Value::Map({});
@@ -197,6 +196,7 @@ absl::StatusOr<ClusterConfig> ParseKubeconfig(std::string_view text, const std::
                        .password = {},
                        .ns = {}};
   NEAP_ASSIGN_OR_RETURN(const std::string cluster_name, context.String("cluster"));
+  if (cluster_name.empty()) return context.Error(nullptr, "cluster", "is missing");
   NEAP_ASSIGN_OR_RETURN(const Section cluster,
                         Named(file, source, "clusters", "cluster", cluster_name));
   NEAP_RETURN_IF_ERROR(ReadCluster(cluster, folder, &config));

@@ -81,6 +81,7 @@ void Watch::OnPage(absl::StatusOr<Reply> reply, bool continued) {
     return;
   }
   whole_list_ = false;
+  parser_ = simdjson::ondemand::parser();  // its tables are as large as a page
   handler_.ListDone();
   handler_.Heard();
   Settled();

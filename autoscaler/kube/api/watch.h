@@ -47,9 +47,10 @@ struct WatchOptions {
   absl::Duration list_timeout = absl::Seconds(60);  // per page
   // A watch is asked for this long to twice this long, so that servers can shed load.
   absl::Duration watch_duration = absl::Minutes(5);
-  // Without any byte for this long the watch is opened anew from where it was. Shorter than the 90
-  // s after which control calls a view silent, longer than the minute between two bookmarks.
-  absl::Duration idle_timeout = absl::Seconds(75);
+  // Without any byte for this long the watch is opened anew from where it was: that the server
+  // accepts it is the sign of life of a quiet collection, which control wants every 30 s.
+  // (Bookmarks come about once a minute.)
+  absl::Duration idle_timeout = absl::Seconds(25);
   absl::Duration backoff_min = absl::Milliseconds(800);
   absl::Duration backoff_max = absl::Seconds(30);
   size_t max_event_bytes = size_t{16} << 20;
