@@ -179,7 +179,8 @@ class TlsStream::Impl {
       ERR_clear_error();
       const int result = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &written);
       if (result == 1) bytes.remove_prefix(written);
-      NEAP_RETURN_IF_ERROR(Continue(result, deadline));
+      const absl::Status sent = Continue(result, deadline);
+      if (!sent.ok()) return LastWords(sent);
     }
     return absl::OkStatus();
   }
@@ -278,6 +279,18 @@ class TlsStream::Impl {
       NEAP_RETURN_IF_ERROR(Continue(result, deadline));
       if (result == 1) return absl::OkStatus();
     }
+  }
+
+  // TLS 1.3 refuses a client's certificate after the handshake: the server may have closed before
+  // we sent, and what it said then tells more than that sending failed.
+  absl::Status LastWords(const absl::Status& send_error) {
+    if (!Feed(Deadline()).ok()) return send_error;  // what has arrived by now, without waiting
+    char byte = 0;
+    ERR_clear_error();
+    const int result = SSL_read(ssl_.get(), &byte, 1);
+    if (SSL_get_error(ssl_.get(), result) != SSL_ERROR_SSL) return send_error;
+    const absl::Status said = TlsFailure();
+    return absl::IsUnauthenticated(said) ? said : send_error;
   }
 
   // What to do after an SSL_ call: send what it made, and get what it lacks.
