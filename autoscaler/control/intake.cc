@@ -319,7 +319,6 @@ void Controller::Impl::Resolve(Target& target) {
   target.uses.clear();
   target.inputs.clear();
   target.placeholders.clear();
-  target.placeholders.reserve(spec.triggers.size());  // inputs point into it
   const bool ages = spec.kind != core::ObjectKind::kHpa;
   bool needs_pods = false;
   const auto use = [&](std::optional<Subscription> wanted, absl::Duration interval) -> Query* {

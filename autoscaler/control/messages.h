@@ -164,7 +164,7 @@ struct Subscription {
   bool operator==(const Subscription&) const = default;
 };
 struct Subscribe {  // changes of the set; at the first Step everything is in `put`
-  std::vector<Subscription> put;
+  std::vector<std::shared_ptr<const Subscription>> put;  // never null; both sides keep the same
   std::vector<std::string> remove;
 };
 // One per step and deadline (a target with a short period waits less long). At most one is

@@ -52,7 +52,7 @@ Query* QueryTable::Use(Subscription wanted, Target* target, absl::Duration inter
   for (;; id += '+') {  // other content with the same hash
     const auto* found = queries_.Find(id);
     if (found == nullptr) break;
-    if (SameQuery((*found)->subscription, wanted)) {
+    if (SameQuery(*(*found)->subscription, wanted)) {
       query = found->get();
       break;
     }
@@ -73,8 +73,9 @@ Query* QueryTable::Use(Subscription wanted, Target* target, absl::Duration inter
     }
     wanted.id = id;
     wanted.interval = interval;
-    query->subscription = std::move(wanted);
-    queries_.Insert(query->subscription.id, std::move(made));
+    query->subscription = std::make_shared<const Subscription>(std::move(wanted));
+    query->id = query->subscription->id;
+    queries_.Insert(query->id, std::move(made));
     changed_[id] = query;
   }
   abandoned_.erase(query->serial);
@@ -92,9 +93,11 @@ Query* QueryTable::Use(Subscription wanted, Target* target, absl::Duration inter
 void QueryTable::Retime(Query& query) {
   absl::Duration least = absl::InfiniteDuration();
   for (const Query::User& user : query.users) least = std::min(least, user.interval);
-  if (least == query.subscription.interval) return;
-  query.subscription.interval = least;
-  changed_[query.subscription.id] = &query;
+  if (least == query.subscription->interval) return;
+  Subscription retimed = *query.subscription;
+  retimed.interval = least;
+  query.subscription = std::make_shared<const Subscription>(std::move(retimed));
+  changed_[query.id] = &query;
 }
 
 // It goes at the end of the step: who leaves and comes back within one finds its readings and the
@@ -112,7 +115,7 @@ void QueryTable::DropAbandoned() {
   for (const auto& [serial, query] : abandoned_) {
     Close(*query);
     if (query->pods != nullptr) pods_->Release(query->pods);
-    const std::string id = query->subscription.id;
+    const std::string id = query->id;
     changed_[id] = nullptr;
     queries_.Erase(id);
   }
@@ -141,7 +144,7 @@ bool QueryTable::Opened(Query& query, TriggerOpened opened) {
     return false;
   }
   query.refused.reset();
-  if (query.subscription.type.starts_with("hpa-")) return false;
+  if (query.subscription->type.starts_with("hpa-")) return false;
   for (core::MetricSpec& metric : opened.metrics) metric.from_trigger = true;
   if (opened.metrics == query.metrics) return false;
   std::vector<Query::Slot> slots(opened.metrics.size());
@@ -183,6 +186,7 @@ bool QueryTable::Put(Query::Slot& slot, MetricReading metric, bool pushed, absl:
   reading.sequence = slot.sequence;
   reading.pods = {};
   slot.reading = std::move(reading);
+  slot.reading.error.message.shrink_to_fit();  // no room for the error before it
   slot.samples = std::move(metric.pod_samples);
   slot.joined_version = 0;
   return true;
@@ -218,7 +222,7 @@ bool QueryTable::Answered(Query& query, TriggerReading answer, absl::Time now, u
     Query::Slot& slot = query.slots[i];
     slot.reading = ErrorReading(
         core::ErrorKind::kBadAnswer,
-        fmt::format("the answer of scaler type {} holds no value{}", query.subscription.type,
+        fmt::format("the answer of scaler type {} holds no value{}", query.subscription->type,
                     slot.name.empty() ? "" : " of metric " + slot.name));
     slot.samples.clear();
   }
@@ -231,7 +235,7 @@ void QueryTable::Ask(Query& query, absl::Time now, absl::Duration wait) {
     poll.round = ++round_;
     poll.deadline = ScalersShare(wait);
   }
-  poll.trigger_ids.push_back(query.subscription.id);
+  poll.trigger_ids.push_back(query.id);
   query.round = poll.round;
   query.asked_at = now;
   query.until = now + wait;
@@ -252,7 +256,7 @@ std::vector<Query*> QueryTable::Expire(absl::Time now) {
     Close(*query);
     Fail(*query, {.kind = core::ErrorKind::kTimeout,
                   .message = fmt::format("the scaler of type {} did not answer within {}",
-                                         query->subscription.type,
+                                         query->subscription->type,
                                          base::FormatDuration(now - query->asked_at))});
     expired.push_back(query);
   }

@@ -25,7 +25,8 @@ struct Target;
 
 struct Query {
   uint64_t serial = 0;
-  Subscription subscription;
+  std::string id;
+  std::shared_ptr<const Subscription> subscription;  // scalerhost keeps the same one; never null
   struct User {
     Target* target = nullptr;
     absl::Duration interval = absl::ZeroDuration();

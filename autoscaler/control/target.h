@@ -5,6 +5,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -71,8 +72,8 @@ struct Target {
     Query* query = nullptr;
     absl::Duration interval = absl::ZeroDuration();
   };
-  std::vector<Use> uses;                       // each query once
-  std::vector<core::MetricSpec> placeholders;  // that inputs' specs point to
+  std::vector<Use> uses;                     // each query once
+  std::list<core::MetricSpec> placeholders;  // that inputs' specs point to; mostly none
 
   // When it is decided.
   absl::Time next_due = absl::InfinitePast();  // start of the next period

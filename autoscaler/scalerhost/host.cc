@@ -348,10 +348,10 @@ void Host::Impl::TakeChange(control::Subscribe change) {
   }
   // A change may take an id out and put it in again: first out.
   Apply(std::exchange(moves, {}));
-  for (control::Subscription& subscription : change.put) {
-    Trigger& trigger = triggers_[subscription.id];
-    if (trigger.subscription != nullptr && *trigger.subscription == subscription) continue;
-    trigger.subscription = std::make_shared<const control::Subscription>(std::move(subscription));
+  for (SharedSubscription& subscription : change.put) {
+    Trigger& trigger = triggers_[subscription->id];
+    if (trigger.subscription != nullptr && *trigger.subscription == *subscription) continue;
+    trigger.subscription = std::move(subscription);
     const Endpoint* before = trigger.endpoint;
     Route(trigger, moves);
     // The same id with another interval, say: its endpoint is told again.

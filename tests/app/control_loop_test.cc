@@ -104,10 +104,10 @@ class World {
   Routes MakeRoutes() {
     Routes routes;
     routes.subscribe = [this](control::Subscribe change) {
-      for (const control::Subscription& put : change.put) {
+      for (const auto& put : change.put) {
         {
           base::MutexLock lock(mutex_);
-          trigger_ = put.id;
+          trigger_ = put->id;
         }
         core::MetricSpec metric;
         metric.name = "length";
@@ -116,7 +116,7 @@ class World {
                          .average_utilization = {},
                          .average_value = 10000,
                          .value = {}};
-        inbox_.Push(control::TriggerOpened{.trigger_id = put.id, .metrics = {metric}, .error = {}});
+        inbox_.Push(control::TriggerOpened{.trigger_id = put->id, .metrics = {metric}, .error = {}});
       }
     };
     routes.poll = [this](control::Poll poll) {

@@ -59,10 +59,11 @@ void Readings(benchmark::State& state, bool watch) {
   control::Subscribe all;
   std::vector<std::string> ids;
   for (size_t i = 0; i < count; ++i) {
-    control::Subscription& trigger = all.put.emplace_back();
+    control::Subscription trigger;
     trigger.id = ids.emplace_back("stub-" + std::to_string(i));
     trigger.type = "stub";
     trigger.metadata = {{"target", "5"}, {"value", std::to_string(i)}};
+    all.put.push_back(std::make_shared<const control::Subscription>(std::move(trigger)));
   }
   (*host)->Subscribe(std::move(all));
   uint64_t round = 0;

@@ -185,13 +185,13 @@ void Desk::Answer(const PatchScale& patch) {
 
 std::string Desk::Line(const Action& action) {
   if (const auto* subscribe = std::get_if<Subscribe>(&action)) {
-    for (const Subscription& put : subscribe->put) {
-      std::string name = put.type;
-      for (const auto& [key, value] : put.metadata) {
+    for (const auto& put : subscribe->put) {
+      std::string name = put->type;
+      for (const auto& [key, value] : put->metadata) {
         if (key == kKeyMetric || key == kKeyResource) name = value;
       }
-      names_[put.id] = name;
-      subscribed_.push_back(put);
+      names_[put->id] = name;
+      subscribed_.push_back(*put);
     }
     return fmt::format("subscribe +{} -{}", subscribe->put.size(), subscribe->remove.size());
   }

@@ -27,7 +27,7 @@ uint64_t Seed() {
 std::string Text(const Action& action) {
   if (const auto* s = std::get_if<Subscribe>(&action)) {
     std::string text = "subscribe";
-    for (const Subscription& put : s->put) text += " +" + put.id;
+    for (const auto& put : s->put) text += " +" + put->id;
     for (const std::string& id : s->remove) text += " -" + id;
     return text;
   }
@@ -333,7 +333,7 @@ class Chaos {
           ids_.erase(id);
           outstanding_.erase(id);
         }
-        for (const Subscription& put : s->put) ids_.insert(put.id);
+        for (const auto& put : s->put) ids_.insert(put->id);
       } else if (const auto* poll = std::get_if<Poll>(&action)) {
         for (const std::string& id : poll->trigger_ids) {
           ASSERT_TRUE(ids_.contains(id)) << "polled before it was subscribed: " << id;

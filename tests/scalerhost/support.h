@@ -110,7 +110,11 @@ class TestHost {
   void Destroy() { host_.reset(); }
 
   void Put(std::vector<control::Subscription> put, std::vector<std::string> remove = {}) {
-    host_->Subscribe({.put = std::move(put), .remove = std::move(remove)});
+    control::Subscribe change{.put = {}, .remove = std::move(remove)};
+    for (control::Subscription& one : put) {
+      change.put.push_back(std::make_shared<const control::Subscription>(std::move(one)));
+    }
+    host_->Subscribe(std::move(change));
   }
   // Polls and returns the round.
   uint64_t Poll(std::vector<std::string> ids, absl::Duration deadline = absl::Seconds(30)) {

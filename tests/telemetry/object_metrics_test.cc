@@ -65,7 +65,7 @@ class ObjectMetricsTest : public ::testing::Test {
     for (int i = 0; i < 6; ++i) {  // until all that follows has come back
       for (const control::Action& action : controller_.Step(std::move(messages), kNow)) {
         if (const auto* subscribe = std::get_if<control::Subscribe>(&action)) {
-          for (const auto& put : subscribe->put) Open(put, &next);
+          for (const auto& put : subscribe->put) Open(*put, &next);
         } else if (const auto* poll = std::get_if<control::Poll>(&action)) {
           for (const std::string& id : poll->trigger_ids) next.push_back(Read(id, poll->round));
         } else if (const auto* watch = std::get_if<control::Watch>(&action)) {
