@@ -33,8 +33,8 @@ class MetricCheck {
   MetricCheck(std::string_view type, absl::Time received, Violations& violations)
       : type_(type), received_(received), violations_(violations) {}
 
-  // `spec` is nullptr for hpa-* types.
-  control::MetricReading Run(const pb::MetricReading& from, const core::MetricSpec* spec);
+  // `metric` is nullptr for hpa-* types.
+  control::MetricReading Run(const pb::MetricReading& from, const OpenedTrigger::Metric* metric);
 
  private:
   bool Fail(Violation violation, std::string_view what) {
@@ -47,7 +47,7 @@ class MetricCheck {
 
   bool Times(const pb::MetricReading& from);
   bool SampledAt(int64_t seconds, int64_t nanoseconds, absl::Time* at);
-  bool Activity(const pb::MetricReading& from, const core::MetricSpec* spec);
+  bool Activity(const pb::MetricReading& from, const OpenedTrigger::Metric* metric);
   bool Target(const pb::MetricReading& from);
   bool Result(const pb::MetricReading& from);
   bool Numbers(const pb::Series& series);
@@ -114,8 +114,8 @@ bool MetricCheck::Times(const pb::MetricReading& from) {
                    &out_.reading.sampled_at);
 }
 
-bool MetricCheck::Activity(const pb::MetricReading& from, const core::MetricSpec* spec) {
-  if (spec == nullptr || !spec->has_activity) return true;
+bool MetricCheck::Activity(const pb::MetricReading& from, const OpenedTrigger::Metric* metric) {
+  if (metric == nullptr || !metric->has_activity) return true;
   if (!from.has_active())
     return Fail(Violation::kBadActivity, "it does not say whether it is active");
   out_.reading.active = from.active();
@@ -222,12 +222,12 @@ bool MetricCheck::Result(const pb::MetricReading& from) {
 }
 
 control::MetricReading MetricCheck::Run(const pb::MetricReading& from,
-                                        const core::MetricSpec* spec) {
+                                        const OpenedTrigger::Metric* metric) {
   out_.name = from.name();
   out_.reading.absent = from.absent();
   // An error needs no times, but they are kept where they make sense.
   out_.reading.observed_at = received_;
-  if (Result(from) && Times(from) && Activity(from, spec) && Target(from)) return std::move(out_);
+  if (Result(from) && Times(from) && Activity(from, metric) && Target(from)) return std::move(out_);
   // Nothing of a failed reading is left over.
   control::MetricReading failed;
   failed.name = from.name();
@@ -245,12 +245,12 @@ control::MetricReading FailedMetric(std::string name, absl::Time received, std::
 }
 
 // The metrics of a trigger by name; "" alone for an hpa-* type.
-std::map<std::string_view, const core::MetricSpec*> SpecsOf(const control::TriggerOpened& opened,
-                                                            std::string_view type) {
-  std::map<std::string_view, const core::MetricSpec*> specs;
-  if (IsHpaType(type)) specs.emplace("", nullptr);
-  for (const core::MetricSpec& metric : opened.metrics) specs.emplace(metric.name, &metric);
-  return specs;
+std::map<std::string_view, const OpenedTrigger::Metric*> MetricsOf(const OpenedTrigger& opened,
+                                                                   std::string_view type) {
+  std::map<std::string_view, const OpenedTrigger::Metric*> metrics;
+  if (IsHpaType(type)) metrics.emplace("", nullptr);
+  for (const OpenedTrigger::Metric& metric : opened.metrics) metrics.emplace(metric.name, &metric);
+  return metrics;
 }
 
 }  // namespace
@@ -316,8 +316,15 @@ control::TriggerReading FailedReading(std::string trigger_id, uint64_t round,
           .error = std::move(error)};
 }
 
+OpenedTrigger::OpenedTrigger(const control::TriggerOpened& opened) : error(opened.error) {
+  metrics.reserve(opened.metrics.size());
+  for (const core::MetricSpec& metric : opened.metrics) {
+    metrics.push_back({metric.name, metric.target, metric.has_activity});
+  }
+}
+
 control::TriggerReading CheckReading(const pb::Reading& reading, std::string_view type,
-                                     const control::TriggerOpened& opened, absl::Time received,
+                                     const OpenedTrigger& opened, absl::Time received,
                                      Violations& violations) {
   const auto count = [&](Violation violation) { ++violations[static_cast<size_t>(violation)]; };
   const auto fail = [&](core::ReadingError error) {
@@ -331,20 +338,20 @@ control::TriggerReading CheckReading(const pb::Reading& reading, std::string_vie
         fmt::format("{} metrics, at most {} are taken", reading.metrics_size(), kMaxMetrics)));
   }
 
-  const auto specs = SpecsOf(opened, type);
+  const auto known = MetricsOf(opened, type);
   std::map<std::string_view, control::MetricReading> judged;
   for (const pb::MetricReading& metric : reading.metrics()) {
-    const auto spec = specs.find(metric.name());
-    if (spec == specs.end()) {  // of nobody: there is no metric that could fail
+    const auto at = known.find(metric.name());
+    if (at == known.end()) {  // of nobody: there is no metric that could fail
       count(Violation::kBadName);
       continue;
     }
-    if (judged.contains(spec->first)) {
+    if (judged.contains(at->first)) {
       count(Violation::kBadName);
-      judged[spec->first] = FailedMetric(metric.name(), received, "the metric twice");
+      judged[at->first] = FailedMetric(metric.name(), received, "the metric twice");
       continue;
     }
-    judged[spec->first] = MetricCheck(type, received, violations).Run(metric, spec->second);
+    judged[at->first] = MetricCheck(type, received, violations).Run(metric, at->second);
   }
 
   control::TriggerReading result{
@@ -359,7 +366,7 @@ control::TriggerReading CheckReading(const pb::Reading& reading, std::string_vie
     result.metrics.push_back(FailedMetric(std::string(name), received, "the metric is missing"));
   };
   if (IsHpaType(type)) add("");
-  for (const core::MetricSpec& metric : opened.metrics) add(metric.name);
+  for (const OpenedTrigger::Metric& metric : opened.metrics) add(metric.name);
   return result;
 }
 

@@ -21,6 +21,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,10 +51,27 @@ absl::StatusOr<std::vector<core::MetricSpec>> CheckMetrics(
     const google::protobuf::RepeatedPtrField<pb::MetricSpec>& metrics, bool zero_targets,
     Violations& violations);
 
-// `opened` is what CheckStatus made of the trigger. Every metric of it is in the result once, with
-// a value or an error, or the result is one error. `received` is when the reading came.
+// What the readings of a trigger are judged by: what CheckStatus made of it, in a third of the
+// room, since it is kept for every trigger.
+struct OpenedTrigger {
+  struct Metric {
+    std::string name;
+    core::MetricTarget target;
+    bool has_activity = false;
+    bool operator==(const Metric&) const = default;
+  };
+  std::vector<Metric> metrics;
+  std::optional<core::ReadingError> error;
+
+  OpenedTrigger() = default;
+  OpenedTrigger(const control::TriggerOpened& opened);  // implicit: it is the same, but smaller
+  bool operator==(const OpenedTrigger&) const = default;
+};
+
+// Every metric of `opened` is in the result once, with a value or an error, or the result is one
+// error. `received` is when the reading came.
 control::TriggerReading CheckReading(const pb::Reading& reading, std::string_view type,
-                                     const control::TriggerOpened& opened, absl::Time received,
+                                     const OpenedTrigger& opened, absl::Time received,
                                      Violations& violations);
 
 control::TriggerReading FailedReading(std::string trigger_id, uint64_t round,

@@ -55,7 +55,7 @@ struct EndpointContext {
   std::function<void()> changed;
 };
 
-// Host and Endpoint share what control asked for.
+// Control, Host and Endpoint share what control asked for.
 using SharedSubscription = std::shared_ptr<const control::Subscription>;
 
 class Endpoint {
@@ -88,7 +88,7 @@ class Endpoint {
     SharedSubscription subscription;
     uint64_t generation = 0;    // of the set that carried it in this session
     bool acknowledged = false;  // in this session; `opened` is then the scaler's word
-    control::TriggerOpened opened;
+    OpenedTrigger opened;
     bool announced = false;         // control was told `opened`
     uint64_t asked_generation = 0;  // `generation` when the poll on its way was sent
     uint64_t round = 0;             // that waits for an answer; 0: none

@@ -30,7 +30,6 @@ void Endpoint::Change(const std::vector<SharedSubscription>& put,
       trigger.acknowledged = false;
     }
     trigger.subscription = subscription;
-    trigger.opened.trigger_id = subscription->id;
     if (state_ == State::kDown) AnnounceUnavailable(trigger);
   }
   if (state_ == State::kWatching && (!changed.empty() || !removed.empty())) {
@@ -121,9 +120,9 @@ void Endpoint::AnnounceUnavailable(Trigger& trigger) {
 }
 
 void Endpoint::Announce(Trigger& trigger, control::TriggerOpened opened) {
-  const bool same = trigger.announced && trigger.opened.metrics == opened.metrics &&
-                    trigger.opened.error == opened.error;
-  trigger.opened = opened;
+  OpenedTrigger kept = opened;
+  const bool same = trigger.announced && trigger.opened == kept;
+  trigger.opened = std::move(kept);
   trigger.announced = true;
   if (!same) context_.sink(std::move(opened));
 }
