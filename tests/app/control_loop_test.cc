@@ -116,7 +116,8 @@ class World {
                          .average_utilization = {},
                          .average_value = 10000,
                          .value = {}};
-        inbox_.Push(control::TriggerOpened{.trigger_id = put->id, .metrics = {metric}, .error = {}});
+        inbox_.Push(
+            control::TriggerOpened{.trigger_id = put->id, .metrics = {metric}, .error = {}});
       }
     };
     routes.poll = [this](control::Poll poll) {
