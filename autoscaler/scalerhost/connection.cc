@@ -28,6 +28,27 @@ absl::Status FromGrpc(const std::string& address, const grpc::Status& status) {
                       fmt::format("scaler {}: {}", address, status.error_message()));
 }
 
+// gRPC 1.51 ends its callback threads with the last channel that uses them, and aborts the process
+// ("prior > 0") when another one is made at that moment. So one channel is never given back. It
+// connects to nobody: the call that ties it to the threads is past its deadline when it begins.
+void KeepCallbackThreads() {
+  struct Keeper {
+    std::unique_ptr<pb::ScalerService::Stub> stub = pb::ScalerService::NewStub(
+        grpc::CreateChannel("unix:/dev/null", grpc::InsecureChannelCredentials()));
+    grpc::ClientContext context;
+    pb::DescribeRequest request;
+    pb::DescribeResponse response;
+  };
+  static const Keeper* const keeper = [] {
+    auto* kept = new Keeper;
+    kept->context.set_deadline(std::chrono::system_clock::now() - std::chrono::hours(1));
+    kept->stub->async()->Describe(&kept->context, &kept->request, &kept->response,
+                                  [](const grpc::Status&) {});
+    return kept;
+  }();
+  static_cast<void>(keeper);
+}
+
 // The calls under way, so that Close can end them. Shared with the calls, since the last one may
 // still be leaving Remove when Close returns.
 class Calls {
@@ -277,6 +298,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Make(const std::string& 
                                                              const std::optional<Tls>& tls,
                                                              const ConnectionOptions& options) {
   NEAP_RETURN_IF_ERROR(CheckAddress(address));
+  KeepCallbackThreads();
   grpc::ChannelArguments arguments = ArgumentsOf(options);
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
   if (tls) {
