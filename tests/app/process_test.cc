@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -56,9 +55,13 @@ class NeapdProcess : public ::testing::Test {
   static int PortOf(const Process& process) {
     int port = 0;
     WaitFor([&] {
-      std::smatch match;
       const std::string log = process.Log();
-      if (std::regex_search(log, match, std::regex("at port ([0-9]+) "))) port = stoi(match[1]);
+      constexpr std::string_view kBefore = "at port ";
+      const size_t at = log.find(kBefore);
+      // Whole once what follows it is there, too.
+      if (at != std::string::npos && log.find(' ', at + kBefore.size()) != std::string::npos) {
+        port = std::stoi(log.substr(at + kBefore.size()));
+      }
       return port != 0;
     });
     return port;

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <regex>
+#include <sstream>
 #include <string>
 
 #include "autoscaler/telemetry/metric_list.h"
@@ -126,10 +126,17 @@ TEST_F(ProcessMetricsTest, TellsOfTheProcess) {
 TEST_F(ProcessMetricsTest, EverySeriesIsInTheList) {
   metrics_.OnApiError("503");
   const std::string text = metrics_.Text();
-  const std::regex type("# TYPE ([a-z_]+) ([a-z]+)");
   int types = 0;
-  for (std::sregex_iterator at(text.begin(), text.end(), type), end; at != end; ++at, ++types) {
-    EXPECT_EQ((*at)[2].str(), MetricTypeName(FindMetric((*at)[1].str()).type));
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::string hash;
+    std::string keyword;
+    std::string name;
+    std::string type;
+    std::istringstream(line) >> hash >> keyword >> name >> type;
+    if (hash != "#" || keyword != "TYPE") continue;
+    EXPECT_EQ(type, MetricTypeName(FindMetric(name).type));
+    ++types;
   }
   EXPECT_GT(types, 20);
   EXPECT_THAT(text, HasSubstr("neap_api_errors_total{code=\"503\"} 1"));
