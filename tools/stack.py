@@ -105,11 +105,11 @@ class Child:
     def stop(self, how=signal.SIGTERM, seconds=10):
         """Ends it and gives its exit code; SIGKILL when it has not ended in time."""
         if self.running():
-            self.process.send_signal(how)
+            os.killpg(self.pid, how)  # what it started itself, too
             try:
                 self.process.wait(seconds)
             except subprocess.TimeoutExpired:
-                self.process.kill()
+                os.killpg(self.pid, signal.SIGKILL)
         return self.process.wait()
 
     def kill(self):
