@@ -3,6 +3,7 @@
 #include <deque>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "autoscaler/base/duration.h"
 #include "autoscaler/base/status.h"
@@ -44,12 +45,15 @@ class EventWriter::Impl : public std::enable_shared_from_this<Impl> {
     auto write = thinner_.Thin(event.uid.empty() ? event.key.Text() : event.uid, event.event, now);
     if (!write) return;
     if (queue_.size() >= options_.waiting) {
-      if (!overflowing_)
+      if (!overflowing_) {
         context_.Report("events", base::ResourceExhausted(
                                       "{} events wait: further ones are dropped", queue_.size()));
+      }
       overflowing_ = true;
       return;
     }
+    // It is being created: the next one of it counts this one, too.
+    if (write->name.empty() && !creating_.insert(write->key).second) return;
     queue_.push_back({event, *std::move(write), now});
     Pump();
   }
@@ -103,6 +107,7 @@ class EventWriter::Impl : public std::enable_shared_from_this<Impl> {
   void OnReply(const Waiting& waiting, bool update, const std::string& name,
                const absl::Status& status) {
     --running_;
+    if (!update) creating_.erase(waiting.write.key);
     if (status.ok()) {
       thinner_.Written(waiting.write, name);
     } else if (update && absl::IsNotFound(status)) {  // events live an hour: it is a new one
@@ -111,7 +116,7 @@ class EventWriter::Impl : public std::enable_shared_from_this<Impl> {
       again.write.count = 1;
       again.write.first = waiting.at;
       thinner_.Forget(waiting.write);
-      queue_.push_front(std::move(again));
+      if (creating_.insert(waiting.write.key).second) queue_.push_front(std::move(again));
     } else {
       context_.Report("event of " + waiting.event.key.Text(), status);
     }
@@ -151,6 +156,7 @@ class EventWriter::Impl : public std::enable_shared_from_this<Impl> {
   const base::Clock clock_;
   EventThinner thinner_;
   std::deque<Waiting> queue_;
+  std::set<std::string> creating_;  // keys of events whose creation waits or is under way
   size_t running_ = 0;
   uint64_t suffix_ = 0;
   bool overflowing_ = false;

@@ -95,6 +95,18 @@ class ApiServer {
     server_.Stop();
   }
 
+  // Declared after what handlers refer to: no handler runs when that goes.
+  class StopAtEnd {
+   public:
+    explicit StopAtEnd(ApiServer& server) : server_(server) {}
+    ~StopAtEnd() { server_.Stop(); }
+    StopAtEnd(const StopAtEnd&) = delete;
+    StopAtEnd& operator=(const StopAtEnd&) = delete;
+
+   private:
+    ApiServer& server_;
+  };
+
   const std::string& url() const { return url_; }
 
   // Replaces what was set before.

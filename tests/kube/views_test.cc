@@ -95,11 +95,12 @@ TEST_F(ScaleViewsTest, AWatchedKindIsWholeThenChangesOneByOne) {
 }
 
 TEST_F(ScaleViewsTest, ARelistReplacesWhenItIsComplete) {
+  std::atomic<int> n = 0;
+  const ApiServer::StopAtEnd stop(server_);
   server_.On("GET", kDeployments, {.body = List("7", Deployment("web", 3))});
   ScaleViews views(context_);
   views.SetTargets({Target("web")});
   ASSERT_TRUE(server_.AwaitWatches(kDeployments, 1));
-  std::atomic<int> n = 0;
   server_.On("GET", kDeployments, [&](const ApiServer::Request& request) -> Answer {
     if (n++ == 1) return Refusal(500, "InternalError", "boom");  // between two pages
     if (request.Query("continue").empty()) return {.body = List("20", Deployment("web", 4), "t")};
@@ -148,6 +149,8 @@ TEST_F(ScaleViewsTest, SeveralNamespacesAreOneView) {
   const std::string shop = "/apis/apps/v1/namespaces/shop/deployments";
   const std::string ops = "/apis/apps/v1/namespaces/ops/deployments";
   std::atomic<bool> ops_up = false;
+  std::atomic<int> relists = 0;
+  const ApiServer::StopAtEnd stop(server_);
   server_.On("GET", shop, {.body = List("7", Deployment("web", 3))});
   server_.On("GET", ops, [&](const ApiServer::Request&) -> Answer {
     if (!ops_up) return Refusal(403, "Forbidden", "not yours");
@@ -163,7 +166,6 @@ TEST_F(ScaleViewsTest, SeveralNamespacesAreOneView) {
   server_.Send(shop, Bookmark("10"));
   // The one that has its list loses it meanwhile and is listing anew, in vain, when the other
   // comes.
-  std::atomic<int> relists = 0;
   server_.On("GET", shop, [&](const ApiServer::Request&) -> Answer {
     ++relists;
     return {.body = "garbage"};

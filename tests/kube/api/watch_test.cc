@@ -228,6 +228,7 @@ TEST_F(WatchTest, AnErrorEventThatMayPassKeepsThePlace) {
 
 TEST_F(WatchTest, AForgottenContinueTokenIsAskedAgainAsAWhole) {
   std::atomic<int> lists = 0;
+  const ApiServer::StopAtEnd stop(server_);
   server_.On("GET", kPath, [&](const ApiServer::Request& request) -> Answer {
     ++lists;
     if (!request.Query("continue").empty()) {
@@ -245,6 +246,7 @@ TEST_F(WatchTest, AForgottenContinueTokenIsAskedAgainAsAWhole) {
 
 TEST_F(WatchTest, RefusedListsAreTriedAgainWithGrowingDelays) {
   std::atomic<int> left = 5;
+  const ApiServer::StopAtEnd stop(server_);
   server_.On("GET", kPath, [&](const ApiServer::Request&) -> Answer {
     if (left-- > 0) return Refusal(500, "InternalError", "boom");
     return {.body = List("7", "")};
@@ -263,10 +265,12 @@ TEST_F(WatchTest, RefusedListsAreTriedAgainWithGrowingDelays) {
 }
 
 TEST_F(WatchTest, EveryRefusalOfAListIsToldAndTriedAgain) {
+  std::atomic<bool> refused = false;
+  const ApiServer::StopAtEnd stop(server_);
   for (const int code : {400, 401, 403, 404, 409, 422, 429, 500, 503}) {
     SCOPED_TRACE(code);
     watch_.reset();
-    std::atomic<bool> refused = false;
+    refused = false;
     server_.On("GET", kPath, [&, code](const ApiServer::Request&) -> Answer {
       if (!refused.exchange(true)) return Refusal(code, "", "no: " + std::to_string(code));
       return {.body = List("7", "")};
@@ -281,6 +285,7 @@ TEST_F(WatchTest, EveryRefusalOfAListIsToldAndTriedAgain) {
 
 TEST_F(WatchTest, RetryAfterIsObeyed) {
   std::atomic<bool> refused = false;
+  const ApiServer::StopAtEnd stop(server_);
   server_.On("GET", kPath, [&](const ApiServer::Request&) -> Answer {
     if (refused.exchange(true)) return {.body = List("7", "")};
     Answer answer = Refusal(429, "TooManyRequests", "slow down");
@@ -317,6 +322,8 @@ TEST_F(WatchTest, WatchesThatEndAtOnceDoNotSpin) {
 
 TEST_F(WatchTest, GarbageInListsIsNeverACompleteList) {
   const std::string good = List("7", Thing("a"));
+  std::atomic<int> asked = 0;
+  const ApiServer::StopAtEnd stop(server_);
   for (const std::string& body :
        {std::string(), std::string("<html>"), std::string("{}"), std::string("[]"),
         std::string("null"), good.substr(0, good.size() / 2), good.substr(0, good.size() - 1),
@@ -326,8 +333,8 @@ TEST_F(WatchTest, GarbageInListsIsNeverACompleteList) {
         std::string("\xff\xfe\x00\x01", 4)}) {
     SCOPED_TRACE(body);
     watch_.reset();
-    std::atomic<int> asked = 0;
-    server_.On("GET", kPath, [&](const ApiServer::Request&) -> Answer {
+    asked = 0;
+    server_.On("GET", kPath, [&asked, body](const ApiServer::Request&) -> Answer {
       ++asked;
       return {.body = body};
     });
