@@ -19,6 +19,25 @@ namespace neap::sim {
 // The largest rate that a load may have: a million per second, in thousandths.
 inline constexpr int64_t kMaxRate = int64_t{1'000'000} * 1000;
 
+// A load as it is followed forward in time: what a world reads. Owned by the world; one thread
+// only.
+class LoadCursor {
+ public:
+  virtual ~LoadCursor() = default;
+  // The rate at `since_start`, 0 to kMaxRate; never earlier than at the last call.
+  virtual int64_t At(absl::Duration since_start) = 0;
+  // When the rate may next differ from that of the last At; InfiniteDuration: never. Shapes without
+  // steps (ramp, sine) change every kResolution.
+  virtual absl::Duration NextChange() = 0;
+  // When the load is over (a trace's last row, which lasts as long as the one before it); known
+  // only once it was reached, InfiniteDuration before, and for loads without an end.
+  virtual absl::Duration Ended() const = 0;
+  // Why a trace could not be read further; the rate is 0 from there on.
+  virtual absl::Status status() const = 0;
+
+  static constexpr absl::Duration kResolution = absl::Seconds(1);
+};
+
 class Load {
  public:
   // The rate from `at` on, until the next point.
@@ -44,6 +63,10 @@ class Load {
   static Load Sine(Wave wave);    // begins half way up; from a table
   // The same, times thousandths / 1000, and with its time running speed / 1000 times as fast.
   Load Scaled(int64_t thousandths, int64_t speed) const;
+
+  // From its beginning. `seed` is for those with chance in them. Errors: a trace file that can't be
+  // opened. The cursor does not refer to this value.
+  absl::StatusOr<std::unique_ptr<LoadCursor>> Open(uint64_t seed) const;
 
   // The rate at that time since the world began, 0 to kMaxRate.
   int64_t At(absl::Duration since_start) const;

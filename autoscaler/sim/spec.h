@@ -5,27 +5,87 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "autoscaler/base/selector.h"
+#include "autoscaler/sim/distribution.h"
 #include "autoscaler/sim/load.h"
 
 namespace neap::sim {
 
 struct Range {
-  absl::Duration min;
-  absl::Duration max;  // >= min
+  absl::Duration min = {};
+  absl::Duration max = {};  // >= min
   bool operator==(const Range&) const = default;
+};
+
+// How requests are tried again, by the client or by a gateway before the service.
+struct RetrySpec {
+  int attempts = 1;                                   // tries in all, >= 1
+  absl::Duration per_try = absl::InfiniteDuration();  // a try that takes longer is given up
+  Distribution pause = {};                            // before each further try
+  bool other_endpoint = true;                         // a further try goes to another pod
+  bool on_error = true;                               // an error answered counts as failed, too
+};
+
+// Requests one by one: who sends them, how a pod serves them, what is in between. Without it a
+// workload's load is fluid: a rate, spread evenly over the ready pods.
+struct RequestsSpec {
+  // ---- arrivals: the workload's load as its rate, or a trace with one row per request ----
+  bool random = true;         // Poisson; false: evenly spaced
+  std::string trace = {};     // CSV file: time and work of each request (trace.h); "" = from `load`
+  Distribution service = {};  // time that a free pod takes; of a trace: per unit of work
+  // ---- the client ----
+  absl::Duration timeout = absl::Seconds(30);  // of a request with all its tries
+  int connections = 0;                         // open at once, by all clients; others wait; 0: no
+                                               // limit
+  RetrySpec client = {};
+  // ---- the way: kube-proxy, a mesh or a gateway ----
+  enum class Balance : uint8_t { kRandom, kRoundRobin, kLeastRequests };
+  Balance balance = Balance::kRandom;
+  Distribution endpoint_delay = {};  // from a pod's readiness changing until the balancer knows
+  bool keep_alive = false;           // a client's connection stays with its pod until that ends
+  RetrySpec gateway = {};
+  int error_permille = 0;   // a mesh answers so many with an error
+  int delay_permille = 0;   // and delays so many
+  Distribution delay = {};  // by this
+  int eject_after = 0;      // consecutive failures of a pod until it is left out; 0: never
+  absl::Duration eject_for = absl::Seconds(30);
+  int eject_most_percent = 50;
+  // ---- the pod ----
+  int concurrency = 1;          // served at once by a pod
+  int queue = 1000;             // waiting in a pod
+  Distribution boot = {};       // from running until the process listens; before: refused
+  bool readiness_probe = true;  // false: ready when it runs, listening or not
+  int boot_wrong_permille = 0;  // of what is served within `warm_up` of listening: wrong answers
+  absl::Duration warm_up = {};
+  bool drain = true;  // on deletion it serves what it has; else resets
+};
+
+// A new template of a Deployment, given at a time: pods are replaced.
+struct RolloutSpec {
+  absl::Duration at = {};        // since the world began
+  int64_t cpu_per_request = -1;  // what changes with it; -1: nothing
+  int crash_permille = -1;
+};
+
+// Pods that end by themselves.
+struct CrashSpec {
+  int permille = 0;                            // of starts that crash instead of coming up
+  Distribution lives = {};                     // until it crashes
+  absl::Duration backoff = absl::Seconds(10);  // doubles with each crash in a row
+  absl::Duration most_backoff = absl::Minutes(5);
 };
 
 // A Deployment with one container per pod. Its load is spread evenly over the pods that are ready
 // and not being deleted.
 struct DeploymentSpec {
   std::string ns = "default";
-  std::string name;
+  std::string name = {};
   int replicas = 1;
-  base::Labels labels;  // of its pods, and its selector; empty: {app: <name>}
+  base::Labels labels = {};  // of its pods, and its selector; empty: {app: <name>}
   std::string container = "app";
   std::string image = "example/app";
 
@@ -41,17 +101,72 @@ struct DeploymentSpec {
   Range to_running = {absl::Milliseconds(500), absl::Seconds(1)};  // from creation: pull, start
   Range to_ready = {absl::Seconds(1), absl::Seconds(2)};           // from running: readiness
   Range to_gone = {absl::Milliseconds(500), absl::Seconds(1)};     // from deletion to the end
-  Load load;
+  // When set they are used instead of the ranges above.
+  std::optional<Distribution> pull_and_start = {};
+  std::optional<Distribution> become_ready = {};
+  std::optional<Distribution> terminate = {};
+  int max_surge = 1;  // of a roll-out
+  int max_unavailable = 0;
+  std::vector<RolloutSpec> rollouts = {};  // by time
+  CrashSpec crash = {};
+
+  Load load = {};
+  // Fluid load beyond what the pods can do waits for so long, then it fails; 0: it fails at once.
+  absl::Duration patience = {};
+  // Fluid: what a ready pod serves, thousandths of a request per second; 0: what its CPU limit
+  // allows.
+  int64_t capacity = 0;
+  std::optional<RequestsSpec> requests = {};
+};
+
+// Machines for pods: without a pool, every pod has a place.
+struct NodePoolSpec {
+  std::string name = "default";
+  std::string zone = {};  // nodes are spread over "zone-a", "zone-b" ... when there are `zones`
+  int zones = 1;
+  int64_t cpu = 0;     // allocatable, billionths of a core
+  int64_t memory = 0;  // bytes; 0: any
+  int pods = 110;      // at most so many
+  int count = 1;       // at the beginning
+  int min = 1;         // the pool is scaled by a model of the cluster autoscaler
+  int max = 1;
+  Distribution provision = {};  // from a pod that finds no place to the new node being ready
+  absl::Duration idle = absl::Minutes(10);  // an empty node beyond `min` goes after
+  int64_t price_milli = 0;                  // of a node, thousandths of a currency unit per hour
+};
+
+// What a namespace may use.
+struct QuotaSpec {
+  std::string ns = "default";
+  int pods = 0;     // 0: any
+  int64_t cpu = 0;  // sum of requests, billionths of a core; 0: any
+};
+
+// What happens to pods and nodes. Chosen at random from the world's seed where more than one fits.
+struct WorldFault {
+  enum class What : uint8_t {
+    kKillPods,  // `count` pods of `deployment` are deleted, every `every`
+    kLoseNode,  // a node is gone with its pods; comes back after `lasts`
+    kLoseZone,
+  };
+  What what = What::kKillPods;
+  std::string ns = "default";
+  std::string deployment = {};
+  int count = 1;
+  absl::Duration at = {};     // first, since the world began
+  absl::Duration every = {};  // 0: once
+  absl::Duration until = absl::InfiniteDuration();
+  absl::Duration lasts = {};
 };
 
 // Items that arrive, wait, and are taken by the ready pods of a deployment.
 struct QueueSpec {
   std::string ns = "default";
-  std::string name;
+  std::string name = {};
   int consumer = -1;    // index into deployments, -1: nobody takes them
   int64_t per_pod = 0;  // items per second that a ready pod takes, in thousandths
   int64_t waiting = 0;  // at the beginning
-  Load arrivals;
+  Load arrivals = {};
 };
 
 // Where a metric's value comes from.
@@ -74,26 +189,31 @@ struct Source {
 // Served by external.metrics.k8s.io.
 struct ExternalMetricSpec {
   std::string ns = "default";
-  std::string name;
-  base::Labels labels;
-  Source from;
+  std::string name = {};
+  base::Labels labels = {};
+  Source from = {};
 };
 
 // Served by custom.metrics.k8s.io: of one object, or of each pod of a deployment.
 struct CustomMetricSpec {
-  std::string name;
-  base::Labels labels;         // of the metric
-  int pods_of = -1;            // index of a deployment: each ready pod has the value `from`
-  std::string ns = "default";  // of the object
-  std::string resource;        // else: "deployments.apps", "services"
-  std::string api_version;     // of the object, as the answer shows it
-  std::string kind;
-  std::string object;  // its name
-  Source from;
+  std::string name = {};
+  base::Labels labels = {};      // of the metric
+  int pods_of = -1;              // index of a deployment: each ready pod has the value `from`
+  std::string ns = "default";    // of the object
+  std::string resource = {};     // else: "deployments.apps", "services"
+  std::string api_version = {};  // of the object, as the answer shows it
+  std::string kind = {};
+  std::string object = {};  // its name
+  Source from = {};
 };
 
 struct WorldSpec {
   uint64_t seed = 1;
+  std::vector<NodePoolSpec> pools = {};
+  std::vector<QuotaSpec> quotas = {};
+  std::vector<WorldFault> faults = {};
+  // What a request or item may wait to count as served in time; for Service.late.
+  absl::Duration objective = absl::InfiniteDuration();
   absl::Duration tick = absl::Seconds(1);  // how often loads are looked at and queues move
   // From a change of spec.replicas to the deployment controller acting on it.
   absl::Duration controller_delay = absl::Milliseconds(20);
@@ -101,11 +221,11 @@ struct WorldSpec {
   // `metrics_every` (metrics-server: 15 s; a tick shows the load without that lag).
   absl::Duration metrics_window = absl::Seconds(15);
   absl::Duration metrics_every = absl::Seconds(1);
-  std::vector<std::string> namespaces;  // also those that no object names
-  std::vector<DeploymentSpec> deployments;
-  std::vector<QueueSpec> queues;
-  std::vector<ExternalMetricSpec> external_metrics;
-  std::vector<CustomMetricSpec> custom_metrics;
+  std::vector<std::string> namespaces = {};  // also those that no object names
+  std::vector<DeploymentSpec> deployments = {};
+  std::vector<QueueSpec> queues = {};
+  std::vector<ExternalMetricSpec> external_metrics = {};
+  std::vector<CustomMetricSpec> custom_metrics = {};
 };
 
 }  // namespace neap::sim

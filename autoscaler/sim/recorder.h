@@ -1,0 +1,42 @@
+// Recorder: the Observer that makes a Result of a run: series in buckets that double in width when
+// there are too many, figures, notes of decisions, the digest. Owned by whoever runs the
+// simulation; one thread.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <memory>
+#include <string>
+
+#include "autoscaler/sim/result.h"
+#include "autoscaler/sim/simulation.h"
+
+namespace neap::sim {
+
+struct RecorderOptions {
+  std::string name = {};
+  int buckets = 2000;           // at most, of each series
+  size_t decisions = 2000;      // notes kept of each target
+  int64_t pod_price_milli = 0;  // of a pod and hour, where there are no node pools
+  bool series = true;           // false: figures alone (tune, compare over seeds)
+};
+
+class Recorder : public Observer {
+ public:
+  // `spec` is the run's; read here alone.
+  Recorder(const SimulationSpec& spec, RecorderOptions options);
+  ~Recorder() override;
+  void OnDecision(const control::DecisionRecord& record, absl::Time now) override;
+  void OnOutcome(const control::OutcomeRecord& record, absl::Time now) override;
+  void OnScale(int deployment, int32_t before, int32_t after, bool by_neap,
+               absl::Time now) override;
+  void OnWorld(const World& world, absl::Time now) override;
+  // Once, after the run.
+  Result Take();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace neap::sim
