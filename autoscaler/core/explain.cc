@@ -1,4 +1,6 @@
-// Explain: a decision's steps in words.
+// Explain: a decision's steps and metrics in words.
+#include "autoscaler/core/explain.h"
+
 #include <fmt/format.h>
 
 #include <cmath>
@@ -7,27 +9,13 @@
 #include "autoscaler/base/quantity.h"
 #include "autoscaler/core/decide.h"
 #include "autoscaler/core/messages.h"
+#include "autoscaler/core/what_if.h"
 
 namespace neap::core {
 namespace {
 
-// What a step's metric is called. Metrics of triggers come after the object's own; which trigger
-// one is of can be told while each has exactly one.
-std::string NameOf(const AutoscalerSpec& spec, const Decision& d, int metric) {
-  if (metric < 0) return "";
-  const auto index = static_cast<size_t>(metric);
-  if (index < spec.metrics.size()) return MetricName(spec.metrics[index]);
-  const size_t nth = index - spec.metrics.size();
-  if (d.metrics.size() != spec.metrics.size() + spec.triggers.size()) {
-    return fmt::format("trigger metric #{}", nth + 1);
-  }
-  const TriggerSpec& trigger = spec.triggers[nth];
-  return fmt::format("trigger #{} ({})", nth + 1,
-                     trigger.name.empty() ? trigger.type : trigger.name);
-}
-
 std::string Words(const AutoscalerSpec& spec, const Decision& d, const Step& step) {
-  const std::string metric = NameOf(spec, d, step.metric);
+  const std::string metric = NameInSpec(spec, d.metrics.size(), step.metric);
   const auto* ratio = std::get_if<RatioDetail>(&step.detail);
   const auto* pods = std::get_if<PodsDetail>(&step.detail);
   const auto* window = std::get_if<WindowDetail>(&step.detail);
@@ -127,7 +115,70 @@ std::string Words(const AutoscalerSpec& spec, const Decision& d, const Step& ste
   return "";
 }
 
+std::string TargetText(const MetricTarget& target, bool memory) {
+  if (target.average_value) return AmountText(*target.average_value, memory) + " per pod";
+  if (target.average_utilization) return fmt::format("{}%", *target.average_utilization);
+  return target.value ? AmountText(*target.value, memory) : "";
+}
+
+std::string ValueText(const Reading& reading, const MetricResult& result, bool memory) {
+  if (reading.form != Reading::Form::kPods) {
+    const std::optional<int64_t> amount = AmountOf(reading);
+    return amount ? AmountText(*amount, memory) : "";
+  }
+  const std::string average =
+      result.average_value ? AmountText(*result.average_value, memory) + " per pod" : "";
+  return result.utilization ? fmt::format("{}% ({})", *result.utilization, average) : average;
+}
+
 }  // namespace
+
+std::string NameInSpec(const AutoscalerSpec& spec, size_t metrics, int metric) {
+  if (metric < 0) return "";
+  const auto index = static_cast<size_t>(metric);
+  if (index < spec.metrics.size()) return MetricName(spec.metrics[index]);
+  const size_t nth = index - spec.metrics.size();
+  if (metrics != spec.metrics.size() + spec.triggers.size()) {
+    return fmt::format("trigger metric #{}", nth + 1);
+  }
+  const TriggerSpec& trigger = spec.triggers[nth];
+  return fmt::format("trigger #{} ({})", nth + 1,
+                     trigger.name.empty() ? trigger.type : trigger.name);
+}
+
+std::vector<MetricLine> MetricLines(const AutoscalerSpec& spec, const Observation& seen,
+                                    const Decision& decision) {
+  std::vector<MetricLine> out;
+  for (size_t i = 0; i < decision.metrics.size(); ++i) {
+    const MetricResult& result = decision.metrics[i];
+    const Reading& reading = *seen.metrics[i].reading;
+    const MetricSpec& metric = *seen.metrics[i].spec;
+    const bool memory = metric.name == "memory";
+    MetricLine& line = out.emplace_back();
+    line.name = NameInSpec(spec, decision.metrics.size(), static_cast<int>(i));
+    line.target = TargetText(reading.target ? *reading.target : metric.target, memory);
+    line.failed = !result.valid;
+    line.asks = result.valid ? std::to_string(result.proposal) : result.error;
+    if (result.valid) line.value = ValueText(reading, result, memory);
+  }
+  return out;
+}
+
+std::string AmountText(int64_t milli, bool memory) {
+  if (memory && milli >= 1024 * 1000) {
+    static constexpr std::string_view kUnits[] = {"", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
+    double amount = static_cast<double>(milli) / 1000;
+    size_t unit = 0;
+    for (; amount >= 1024; amount /= 1024) ++unit;
+    return fmt::format("{:.4g}{}", amount, kUnits[unit]);
+  }
+  // Exact, so by whole numbers.
+  const uint64_t size = milli < 0 ? 0 - static_cast<uint64_t>(milli) : static_cast<uint64_t>(milli);
+  std::string out = fmt::format("{}{}.{:03}", milli < 0 ? "-" : "", size / 1000, size % 1000);
+  out.erase(out.find_last_not_of('0') + 1);
+  if (out.back() == '.') out.pop_back();
+  return out;
+}
 
 std::string Explain(const AutoscalerSpec& spec, const Decision& decision) {
   std::string out;
