@@ -154,11 +154,11 @@ class Neapd::Impl {
   std::unique_ptr<kube::api::Discovery> discovery_;
   kube::Context context_;
 
+  std::unique_ptr<kube::ScaleViews> scales_;
   std::unique_ptr<kube::WithheldScaleWriter> withheld_;
   std::unique_ptr<kube::ScaleWriter> writer_;          // null with --dry-run
   std::unique_ptr<kube::StatusWriter> status_writer_;  // null when status is not written
   std::unique_ptr<kube::EventWriter> event_writer_;    // null when events are not written
-  std::unique_ptr<kube::ScaleViews> scales_;
   std::unique_ptr<kube::PodViews> pods_;
   std::unique_ptr<kube::AutoscalerView> autoscalers_;  // null without the api source
   std::atomic<bool> autoscalers_listed_ = false;
@@ -207,10 +207,15 @@ void Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
   context_.watch.jitter = Jitter();
   context_.namespaces = options_.namespaces;
 
+  scales_ = std::make_unique<kube::ScaleViews>(context_);
   withheld_ = std::make_unique<kube::WithheldScaleWriter>(Sink());
   // The first of two walls: in a dry run there is nothing that could write. (The second is the
   // account's rights.)
-  if (!options_.dry_run) writer_ = std::make_unique<kube::ApiScaleWriter>(context_);
+  if (!options_.dry_run) {
+    kube::ScaleWriterOptions options;
+    options.reread = [this](const control::TargetRef& target) { scales_->Refresh(target); };
+    writer_ = std::make_unique<kube::ApiScaleWriter>(context_, std::move(options));
+  }
   if (options_.write_status) {
     status_writer_ =
         std::make_unique<kube::StatusWriter>(context_, [this](const control::WriteStatus& write) {
@@ -224,7 +229,6 @@ void Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
     event_writer_ = std::make_unique<kube::EventWriter>(
         context_, kube::EventWriterOptions{.instance = InstanceName()});
   }
-  scales_ = std::make_unique<kube::ScaleViews>(context_);
   pods_ = std::make_unique<kube::PodViews>(context_);
 }
 

@@ -114,8 +114,11 @@ class ApiScaleWriter::Impl : public std::enable_shared_from_this<Impl> {
 
   void Finish(const control::PatchScale& patch, core::ApplyResult result,
               std::optional<core::Scale> scale) {
+    const bool unsure = result.kind == Kind::kConflict || result.kind == Kind::kGone ||
+                        result.kind == Kind::kUnknown;
     context_.sink(control::WriteOutcome{
         .write_id = patch.write_id, .result = std::move(result), .scale = std::move(scale)});
+    if (unsure && options_.reread) options_.reread(patch.target);
   }
 
   const Context context_;

@@ -6,6 +6,7 @@
 
 #include <absl/time/time.h>
 
+#include <functional>
 #include <memory>
 
 #include "autoscaler/control/messages.h"
@@ -22,6 +23,9 @@ class ScaleWriter {
 
 struct ScaleWriterOptions {
   absl::Duration timeout = absl::Seconds(10);  // then the outcome is kUnknown
+  // Called on the http::Client's thread, after the outcome, when the scale is not what was observed
+  // or not known: what is read now and then must be read now (ScaleViews::Refresh). May be empty.
+  std::function<void(const control::TargetRef&)> reread = {};
 };
 
 // Owned by app. Write is thread-safe and does not wait; outcomes are sent on the http::Client's

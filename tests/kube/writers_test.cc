@@ -170,6 +170,24 @@ TEST_F(ScaleWriterTest, OtherKindsAreFoundByDiscovery) {
   EXPECT_EQ(Write(PatchOf(3, 5, "Gadget", "broken.com")).result.kind, Kind::kRejected);
 }
 
+// A scale that is only read every 15 s would stay as it was until then.
+TEST_F(ScaleWriterTest, AfterAConflictTheScaleIsReadAgain) {
+  std::atomic<int> reread = 0;
+  const ScaleWriterOptions options{.timeout = absl::Seconds(10),
+                                   .reread = [&](const control::TargetRef& target) {
+                                     EXPECT_EQ(target.name, "web");
+                                     ++reread;
+                                   }};
+  server_.On("PATCH", kScalePath, {.body = ScaleJson(R"({"replicas":5})")});
+  EXPECT_EQ(Write(PatchOf(3, 5), options).result.kind, Kind::kApplied);
+  server_.On("PATCH", kScalePath, Refusal(400, "BadRequest", "bad patch"));
+  EXPECT_EQ(Write(PatchOf(3, 5), options).result.kind, Kind::kRejected);
+  EXPECT_EQ(reread, 0);
+  server_.On("PATCH", kScalePath, kFailedTest);
+  EXPECT_EQ(Write(PatchOf(3, 5), options).result.kind, Kind::kConflict);
+  EXPECT_EQ(reread, 1);
+}
+
 TEST_F(ScaleWriterTest, AfterTheEndNothingIsSaid) {
   testing_support::RawServer silent([](int socket, int) {
     testing_support::RawServer::ReadHead(socket);
