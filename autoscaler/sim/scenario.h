@@ -1,7 +1,7 @@
 // Scenario: everything one simulated run needs, as a file says it: a world, the objects that scale
 // it, the metrics' lag, faults, how long, and what counts as good. Read from YAML that begins as a
-// world file (world_file.h) and has further fields; or made from an object alone with stated
-// assumptions. Called by neapctl and tests; reads files, else pure.
+// world file (world_file.h) and has further fields; or made from an object alone (policy.h). Called
+// by neapctl and tests; reads files, else pure.
 //
 //   objects: [checkout.yaml]         # Autoscaler or HorizontalPodAutoscaler; files, or inline
 //   duration: 24h                    # default: until the traces have ended
@@ -43,7 +43,7 @@ struct ScenarioOptions {
   std::vector<std::string> known_types = {};
   OpenTrigger open_trigger = {};          // empty: triggers need their `target` in the scenario
   std::vector<std::string> objects = {};  // files; replace the scenario's own
-  std::optional<uint64_t> seed;
+  std::optional<uint64_t> seed = {};
 };
 
 struct Scenario {
@@ -56,35 +56,6 @@ struct Scenario {
 // file:line: field: message, impossible worlds included (zero service time, more minimum pods than
 // the nodes can hold).
 absl::StatusOr<Scenario> LoadScenario(const std::string& path, const ScenarioOptions& options);
-
-// What a user knows of a workload who has only its object and a recorded load.
-struct Facts {
-  std::string trace = {};  // file; rates, or one row per request
-  bool trace_is_requests = false;
-  std::string time_column = {};
-  std::string value_column = {};
-  bool per_step = false;                       // the trace's values are counts per row
-  double scale = 1;                            // of the trace's rate
-  double speed = 1;                            // of its time
-  std::optional<Distribution> pod_start = {};  // from creation to ready
-  std::optional<int64_t> cpu_per_request;      // billionths of a core-second
-  std::optional<int64_t> cpu_request;          // of a pod, billionths of a core
-  std::optional<int64_t> capacity;  // of a pod, thousandths of a request or item per second
-  std::optional<Distribution> service_time = {};  // makes it a world of single requests
-  std::optional<int> concurrency = {};
-  std::optional<absl::Duration> timeout = {};
-  std::optional<int> replicas = {};  // at the beginning
-  std::optional<absl::Duration> duration = {};
-  std::optional<absl::Duration> objective = {};
-  // "NAME=load", "NAME=loadPerPod", "NAME=queue", "NAME=cpu", "NAME=fixed:12": what a metric reads.
-  std::vector<std::string> metrics = {};
-};
-
-// A scenario for one object (the file's only one) and facts; what is missing is assumed and said in
-// `assumptions`. Errors: as LoadScenario; Unimplemented for kinds that Neap does not simulate
-// (a KEDA object is named).
-absl::StatusOr<Scenario> ScenarioFor(const std::string& object_file, const Facts& facts,
-                                     const ScenarioOptions& options);
 
 // A commented scenario to begin with, for `neapctl scenario init`.
 std::string_view ScenarioTemplate();
