@@ -25,8 +25,10 @@ class Distribution {
   static Distribution Normal(absl::Duration mean, absl::Duration deviation);
   static Distribution Quantiles(std::vector<absl::Duration> values);  // ascending, at least two
 
-  // Nanoseconds, >= 0. The number of draws from `random` depends on the kind alone.
+  // Nanoseconds, 0 to 2^62 (146 years; what is longer counts as that). The number of draws from
+  // `random` depends on the kind alone.
   int64_t Draw(Random& random) const;
+  // Of a normal one that of the whole bell, also where part of it would be below 0.
   absl::Duration Mean() const;
   bool operator==(const Distribution&) const = default;
 
