@@ -221,6 +221,8 @@ struct WorldSpec {
   // `metrics_every` (metrics-server: 15 s; a tick shows the load without that lag).
   absl::Duration metrics_window = absl::Seconds(15);
   absl::Duration metrics_every = absl::Seconds(1);
+  // How far back World::MeanCpu reaches; at least the metrics' window and period.
+  absl::Duration cpu_history = absl::Minutes(2);
   std::vector<std::string> namespaces = {};  // also those that no object names
   std::vector<DeploymentSpec> deployments = {};
   std::vector<QueueSpec> queues = {};

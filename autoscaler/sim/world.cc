@@ -325,7 +325,7 @@ Pod* World::Find(const Event& event) {
 }
 
 void World::Changed(Change::Kind kind, int deployment, std::string pod) {
-  changes_.push_back({.kind = kind, .deployment = deployment, .pod = std::move(pod)});
+  changes_.push_back({.kind = kind, .deployment = deployment, .pod = std::move(pod), .id = {}});
 }
 
 std::string World::Uid() {
