@@ -148,6 +148,8 @@ class Reader {
   // A segment, or a directory of segments (read in their order). Errors: there is no such path, or
   // a directory without segments.
   static absl::StatusOr<std::unique_ptr<Reader>> Open(const std::string& path);
+  // One segment that is no file; `name` stands for it in entries and damage.
+  static std::unique_ptr<Reader> OfSegment(std::string name, std::string segment);
   ~Reader();
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -35,6 +36,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 class Reader::Impl {
  public:
   explicit Impl(std::vector<std::string> paths) : paths_(std::move(paths)) {}
+  Impl(std::string name, std::string segment)
+      : paths_({std::move(name)}), given_(std::move(segment)) {}
 
   bool Next(Entry* entry) {
     for (;;) {
@@ -60,7 +63,8 @@ class Reader::Impl {
     while (next_path_ < paths_.size()) {
       path_ = paths_[next_path_++];
       offset_ = 0;
-      auto content = ReadFile(path_);
+      auto content = given_ ? absl::StatusOr<std::string>(*std::exchange(given_, std::nullopt))
+                            : ReadFile(path_);
       if (!content.ok()) {
         Harm(Damage::Kind::kUnreadable, base::Message(content.status()));
         continue;
@@ -225,6 +229,7 @@ class Reader::Impl {
   }
 
   const std::vector<std::string> paths_;
+  std::optional<std::string> given_;  // the only segment, when it is no file
   size_t next_path_ = 0;
   std::vector<Damage> damage_;
 
@@ -256,6 +261,11 @@ absl::StatusOr<std::unique_ptr<Reader>> Reader::Open(const std::string& path) {
     paths.push_back(path);
   }
   return std::unique_ptr<Reader>(new Reader(std::make_unique<Impl>(std::move(paths))));
+}
+
+std::unique_ptr<Reader> Reader::OfSegment(std::string name, std::string segment) {
+  return std::unique_ptr<Reader>(
+      new Reader(std::make_unique<Impl>(std::move(name), std::move(segment))));
 }
 
 Reader::Reader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

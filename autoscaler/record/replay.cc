@@ -216,6 +216,18 @@ std::optional<FoundRecord> FindIn(Reader& reader, const core::ObjectKey& key, ab
   return found;
 }
 
+absl::Status NotFound(const std::string& where, const core::ObjectKey& key, absl::Time at,
+                      const Span& span) {
+  if (span.last == absl::InfinitePast()) {
+    return base::NotFound("{}: no decision of {} is in it", where, key.Text());
+  }
+  const auto text = [](absl::Time time) {
+    return absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone());
+  };
+  return base::NotFound("{}: no decision of {} at or before {}; its first is of {}", where,
+                        key.Text(), text(at), text(span.first));
+}
+
 }  // namespace
 
 absl::StatusOr<ReplayReport> Replay(const std::string& path, const ReplayOptions& options) {
@@ -242,14 +254,16 @@ absl::StatusOr<FoundRecord> FindRecord(const std::string& path, const core::Obje
     if (!reader.ok()) continue;  // removed meanwhile
     if (auto found = FindIn(**reader, key, at, &span)) return *std::move(found);
   }
-  if (span.last == absl::InfinitePast()) {
-    return base::NotFound("journal {}: no decision of {} is in it", path, key.Text());
-  }
-  const auto text = [](absl::Time time) {
-    return absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone());
-  };
-  return base::NotFound("journal {}: no decision of {} at or before {}; its first is of {}", path,
-                        key.Text(), text(at), text(span.first));
+  return NotFound("journal " + path, key, at, span);
+}
+
+absl::StatusOr<FoundRecord> FindRecordIn(const std::string& name, std::string segment,
+                                         const core::ObjectKey& key, absl::Time at) {
+  const auto reader = Reader::OfSegment(name, std::move(segment));
+  Span span;
+  if (auto found = FindIn(*reader, key, at, &span)) return *std::move(found);
+  if (!reader->damage().empty()) return base::DataLoss("{}", reader->damage()[0].text);
+  return NotFound(name, key, at, span);
 }
 
 }  // namespace neap::record

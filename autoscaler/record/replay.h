@@ -76,5 +76,8 @@ struct FoundRecord {
 // the journal, and from when to when), and those of Reader::Open.
 absl::StatusOr<FoundRecord> FindRecord(const std::string& path, const core::ObjectKey& key,
                                        absl::Time at);
+// Likewise in one segment that is no file, `name` for short: of neapd's page /records.
+absl::StatusOr<FoundRecord> FindRecordIn(const std::string& name, std::string segment,
+                                         const core::ObjectKey& key, absl::Time at);
 
 }  // namespace neap::record

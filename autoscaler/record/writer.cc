@@ -2,13 +2,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "autoscaler/base/lookup.h"
 #include "autoscaler/base/status.h"
-#include "autoscaler/record/changes.h"
 #include "autoscaler/record/journal.h"
 #include "autoscaler/record/segment.h"
+#include "autoscaler/record/segment_encoder.h"
 #include "autoscaler/record/segment_files.h"
-#include "autoscaler/record/wire.h"
 
 namespace neap::record {
 namespace {
@@ -27,27 +25,14 @@ class Writer::Impl {
 
   void OnDecision(const control::DecisionRecord& record, absl::Time now) {
     if (!Ready(now)) return;
-    Known& known = KnownTarget(record.uid);
-    if (!known.has_spec || known.spec_version != record.spec_version) {
-      known.has_spec = true;
-      known.spec_version = record.spec_version;
-      PutTarget(record.uid, known, record.spec);
-    }
-    v1::DecisionEntry* entry = NewFrame()->mutable_decision();
-    entry->set_target(known.number);
-    known.changes.Encode(record, entry);
-    if (PutRecord(record.uid)) ++decisions_;
+    const size_t before = buffer_.size();
+    Count(encoder_.Decision(record, &buffer_), before);
   }
 
   void OnOutcome(const control::OutcomeRecord& record, absl::Time now) {
     if (!Ready(now)) return;
-    Known& known = KnownTarget(record.uid);
-    // Its decision is in a segment before this one: the spec is not at hand.
-    if (known.fresh) PutTarget(record.uid, known, nullptr);
-    v1::OutcomeEntry* entry = NewFrame()->mutable_outcome();
-    entry->set_target(known.number);
-    known.changes.Encode(record, entry);
-    if (PutRecord(record.uid)) ++outcomes_;
+    const size_t before = buffer_.size();
+    Count(encoder_.Outcome(record, &buffer_), before);
   }
 
   void EndStep(absl::Time now) {
@@ -79,14 +64,6 @@ class Writer::Impl {
   }
 
  private:
-  struct Known {  // of a target in this segment
-    uint32_t number = 0;
-    bool fresh = true;  // no Target record yet
-    bool has_spec = false;
-    uint64_t spec_version = 0;
-    ChangeEncoder changes;
-  };
-
   // Whether a record can be taken now; counts it as lost when not. A segment begins only with the
   // first record of a step, so that a decision and its outcome are rarely parted.
   bool Ready(absl::Time now) {
@@ -103,80 +80,32 @@ class Writer::Impl {
     return segment_ != 0;
   }
 
-  Known& KnownTarget(const std::string& uid) {
-    Known& known = known_[uid];
-    if (known.number == 0) known.number = ++numbers_;
-    return known;
-  }
-
-  v1::Frame* NewFrame() {
-    frame_.Clear();
-    return &frame_;
-  }
-
-  // False when the frame is too large.
-  bool PutFrame() {
-    const std::string payload = Serialised(frame_);
-    if (payload.size() > kMostPayload) return false;
-    AppendFrame(payload, &buffer_);
-    bytes_ += static_cast<int64_t>(payload.size() + kFrameHead);
-    return true;
-  }
-
-  bool PutRecord(const std::string& uid) {
-    if (PutFrame()) {
-      ++buffered_;
-      return true;
-    }
-    ++lost_;
-    known_.Erase(uid);  // what the next ones would build on: it begins anew
-    return false;
-  }
-
-  void PutTarget(const std::string& uid, Known& known, const core::AutoscalerSpec* spec) {
-    known.fresh = false;
-    v1::Target* target = NewFrame()->mutable_target();
-    target->set_number(known.number);
-    target->set_uid(uid);
-    target->set_spec_version(known.spec_version);
-    if (spec != nullptr) Encode(*spec, target->mutable_spec());
-    PutFrame();  // an object of the API is never that large
+  // A record was appended behind `before`, or was too large to be.
+  void Count(bool put, size_t before) {
+    bytes_ += static_cast<int64_t>(buffer_.size() - before);
+    ++(put ? buffered_ : lost_);
   }
 
   void BeginSegment(absl::Time now) {
     segment_ = next_number_++;
     ++segments_;
     files_->Begin(segment_, SegmentName(segment_, now));
-    bytes_ = decisions_ = outcomes_ = 0;
-    buffer_ = kSegmentHead;
-    v1::Start* start = NewFrame()->mutable_start();
-    start->set_format(kFormat);
-    start->set_build(options_.build);
-    if (now != absl::InfinitePast()) start->set_at_time_ns(Nanos(now));
-    Encode(options_.options, start->mutable_options());
-    start->set_lost_records(lost_ + files_->state().lost_records);
-    PutFrame();
+    buffer_.clear();
+    encoder_.Begin(options_.build, options_.options, now, lost_ + files_->state().lost_records,
+                   &buffer_);
+    bytes_ = static_cast<int64_t>(buffer_.size());
   }
 
   void EndSegment() {
-    v1::End* end = NewFrame()->mutable_end();
-    end->set_decisions(decisions_);
-    end->set_outcomes(outcomes_);
-    PutFrame();
+    encoder_.End(&buffer_);
     HandOver();
-    ForgetSegment();
-  }
-
-  void ForgetSegment() {
     segment_ = 0;
-    known_.Clear();
-    numbers_ = 0;
   }
 
   void Abandon(absl::Time now) {
     lost_ += std::exchange(buffered_, 0);
     buffer_.clear();
-    ForgetSegment();
+    segment_ = 0;
     next_try_ = now + options_.retry;
   }
 
@@ -189,7 +118,7 @@ class Writer::Impl {
   int64_t SegmentLimit() const {
     constexpr int64_t kCompleteBytes = 4096;  // of a target's first records, generously
     const int64_t wanted =
-        std::max(options_.segment_bytes, kCompleteBytes * static_cast<int64_t>(known_.size()));
+        std::max(options_.segment_bytes, kCompleteBytes * static_cast<int64_t>(encoder_.targets()));
     return std::min(wanted, options_.max_bytes / 4);
   }
 
@@ -223,13 +152,9 @@ class Writer::Impl {
   uint64_t segment_ = 0;
   uint64_t next_number_;
   int64_t bytes_ = 0;
-  uint64_t decisions_ = 0;
-  uint64_t outcomes_ = 0;
-  uint32_t numbers_ = 0;
-  base::StringLookup<Known> known_;  // by uid
   bool step_begun_ = false;
 
-  v1::Frame frame_;        // the one that is made
+  SegmentEncoder encoder_;
   std::string buffer_;     // whole frames, not handed over yet
   uint64_t buffered_ = 0;  // records in it
 
