@@ -6,10 +6,10 @@
 #include <cstddef>
 #include <utility>
 
+#include "autoscaler/sim/wide.h"
+
 namespace neap::sim {
 namespace {
-
-__extension__ using Wide = __int128;
 
 // Nothing takes longer than 146 years: sums of a few draws stay within int64_t.
 constexpr int64_t kLongest = int64_t{1} << 62;
