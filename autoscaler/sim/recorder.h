@@ -1,6 +1,9 @@
 // Recorder: the Observer that makes a Result of a run: series in buckets that double in width when
 // there are too many, figures, notes of decisions, the digest. Owned by whoever runs the
 // simulation; one thread.
+//
+// Memory: that of `buckets` and `decisions` for each target, but for all targets together no more
+// than that of kMostBuckets and kMostNotes: a thousand targets are seen less finely than one.
 #pragma once
 
 #include <absl/time/time.h>
@@ -12,6 +15,9 @@
 #include "autoscaler/sim/simulation.h"
 
 namespace neap::sim {
+
+inline constexpr size_t kMostBuckets = 2'000'000;  // 32 bytes each
+inline constexpr size_t kMostNotes = 100'000;      // about 1 kB each
 
 struct RecorderOptions {
   std::string name = {};
@@ -30,8 +36,9 @@ class Recorder : public Observer {
   void OnOutcome(const control::OutcomeRecord& record, absl::Time now) override;
   void OnScale(int deployment, int32_t before, int32_t after, bool by_neap,
                absl::Time now) override;
+  void OnPods(const World& world, int deployment, absl::Time now) override;
   void OnWorld(const World& world, absl::Time now) override;
-  // Once, after the run.
+  // Once, after the run, while the simulation is still there.
   Result Take();
 
  private:

@@ -50,7 +50,8 @@ struct Elasticity {
   double accuracy_over = 0;    // theta_O: mean of surplus pods / demand, percent
   double timeshare_under = 0;  // tau_U: percent of time with too few
   double timeshare_over = 0;   // tau_O
-  double instability = 0;      // upsilon: percent of time in which supply and demand move apart
+  double instability = 0;      // upsilon: percent of minutes over which supply (ready pods) and
+                               // demand do not change in the same direction
 };
 
 // Of one target.

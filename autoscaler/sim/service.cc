@@ -41,6 +41,11 @@ void WaitHistogram::Add(const WaitHistogram& other) {
   max_ = std::max(max_, other.max_);
 }
 
+void WaitHistogram::Remove(const WaitHistogram& earlier) {
+  for (size_t i = 0; i < buckets_.size(); ++i) buckets_[i] -= earlier.buckets_[i];
+  total_ -= earlier.total_;
+}
+
 int64_t WaitHistogram::Quantile(int permille) const {
   if (total_ == 0) return 0;
   // total * permille / 1000, rounded up, without the product that may not fit.

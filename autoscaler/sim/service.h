@@ -20,6 +20,8 @@ class WaitHistogram {
   // `milli` thousandths of a request took `nanos`, >= 0.
   void Add(int64_t nanos, int64_t milli = 1000);
   void Add(const WaitHistogram& other);
+  // What was there at an earlier time is taken away; max stays.
+  void Remove(const WaitHistogram& earlier);
   int64_t total() const { return total_; }  // thousandths
   // The least bucket's upper edge (and never more than max) that `permille` of them do not exceed,
   // 0 when there are none.

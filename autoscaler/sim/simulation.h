@@ -26,24 +26,30 @@
 
 namespace neap::sim {
 
+// How a value is read.
+enum class Via : uint8_t { kDirect, kMetricsServer, kPrometheus };
+
 // How a metric comes from the world to whoever asks: its lag. The defaults are a cluster's usual
 // ones, so that the HPA's real delay is modelled.
 struct PipelineSpec {
-  // metrics.k8s.io: kubelets measure every `kubelet_every`, metrics-server collects every
-  // `server_every`; a pod's value is its mean over what lies between two collections.
+  // metrics.k8s.io: kubelets measure every `kubelet_every` (each pod's at its own phase),
+  // metrics-server collects every `server_every`; a pod's value is its mean between what two
+  // collections found. kubelet_every 0: what the playground serves instead, WorldSpec's
+  // metrics_window and metrics_every.
   absl::Duration server_every = absl::Seconds(15);
   absl::Duration kubelet_every = absl::Seconds(10);
   // Prometheus: scrapes every `scrape_every`; a rate is the mean over `rate_window` (0: as of the
   // last scrape).
   absl::Duration scrape_every = absl::Seconds(15);
   absl::Duration rate_window = absl::Minutes(1);
+  // What stands behind external.metrics.k8s.io and custom.metrics.k8s.io: an adapter that reads a
+  // Prometheus, or (default) one that asks the source itself.
+  Via external = Via::kDirect;
+  Via custom = Via::kDirect;
   Distribution answer = Distribution::Fixed(absl::Milliseconds(20));  // from poll to reading
   Distribution write = Distribution::Fixed(absl::Milliseconds(10));   // from PATCH to its answer
   Distribution watch = Distribution::Fixed(absl::Milliseconds(20));   // from a change to its event
 };
-
-// How a value is read.
-enum class Via : uint8_t { kDirect, kMetricsServer, kPrometheus };
 
 // What a trigger of an object reads in this world. HPA metrics find theirs in WorldSpec's external
 // and custom metrics and in the pods.
@@ -74,7 +80,8 @@ struct ControlFault {
     kScalerHang,    // polls are not answered
     kFrozen,        // the value of the fault's beginning is answered, with its age
     kNotFinite,     // an answer that the host refuses: NaN
-    kRestart,       // neapd restarts: no history but the status that was written
+    kRestart,       // neapd ends and starts anew `by` later, with the statuses that were written;
+                    // of histories nothing is left, unless `keeps_history`
     kClockJump,     // the scaler's clock jumps by `by`: sampled_at is wrong, ages stay right
   };
   What what = What::kScalerError;
@@ -83,6 +90,7 @@ struct ControlFault {
   absl::Duration lasts = absl::InfiniteDuration();
   absl::Duration by = {};
   int permille = 1000;  // of all that it could meet
+  bool keeps_history = false;
 };
 
 struct SimulationSpec {
@@ -96,7 +104,10 @@ struct SimulationSpec {
   control::ControllerOptions controller = {};  // abort_on_broken_invariant is set
 };
 
-// Who looks on. Calls come in the order of what happens; pointers are valid in the call alone.
+// Who looks on. Calls come in the order of what happens; pointers are valid in the call alone. A
+// thousand targets must cost what happens to them, not a thousand looks at each step: so the world
+// is shown as a whole once a tick (loads and queues move no faster), and what happens to pods in
+// between for the one deployment that it concerns.
 class Observer {
  public:
   virtual ~Observer() = default;
@@ -105,8 +116,10 @@ class Observer {
   // A write reached the world (replicas are asked for), by Neap or by somebody else.
   virtual void OnScale(int /*deployment*/, int32_t /*before*/, int32_t /*after*/, bool /*by_neap*/,
                        absl::Time) {}
-  // The world moved to `now`; called before each Step and at the end. Counts and rates hold until
-  // the next call.
+  // Counts of the deployment's pods changed.
+  virtual void OnPods(const World&, int /*deployment*/, absl::Time) {}
+  // At the beginning, at each tick and at the end. Loads, rates and what waits hold until the next
+  // call.
   virtual void OnWorld(const World&, absl::Time) {}
 };
 
@@ -130,8 +143,9 @@ class Simulation {
   // object changes.
   void ScaleByHand(int deployment, int32_t replicas);
   void Change(ObjectSpec object);
+  // Must not be called while a kRestart keeps neapd down.
   const control::Controller& controller() const;
-  uint64_t events() const;
+  uint64_t events() const;  // of the world and steps of the controller
 
  private:
   class Impl;
