@@ -12,6 +12,7 @@
 #include "autoscaler/base/selector.h"
 #include "autoscaler/sim/distribution.h"
 #include "autoscaler/sim/load.h"
+#include "autoscaler/sim/trace.h"
 
 namespace neap::sim {
 
@@ -34,9 +35,10 @@ struct RetrySpec {
 // workload's load is fluid: a rate, spread evenly over the ready pods.
 struct RequestsSpec {
   // ---- arrivals: the workload's load as its rate, or a trace with one row per request ----
-  bool random = true;         // Poisson; false: evenly spaced
-  std::string trace = {};     // CSV file: time and work of each request (trace.h); "" = from `load`
-  Distribution service = {};  // time that a free pod takes; of a trace: per unit of work
+  bool random = true;      // Poisson; false: evenly spaced
+  std::string trace = {};  // CSV file: time and work of each request (trace.h); "" = from `load`
+  TraceOptions trace_options = {};  // of its columns; the kind is kRequests whatever it says
+  Distribution service = {};        // time that a free pod takes; of a trace: per unit of work
   // ---- the client ----
   absl::Duration timeout = absl::Seconds(30);  // of a request with all its tries
   int connections = 0;                         // open at once, by all clients; others wait; 0: no
