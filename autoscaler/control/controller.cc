@@ -29,7 +29,8 @@ Controller::Impl::Impl(ControllerOptions options)
 std::vector<Action> Controller::Impl::Step(std::vector<Message> inbox, absl::Time now) {
   now_ = std::max(now, now_);
   actions_.clear();
-  kept_.clear();
+  while (kept_.size() > kept_used_ + kSpareKept) kept_.pop_back();
+  kept_used_ = 0;
   decided_in_step_ = 0;
   ForgetRetired();
   for (Message& message : inbox) {
@@ -40,13 +41,14 @@ std::vector<Action> Controller::Impl::Step(std::vector<Message> inbox, absl::Tim
     ++counters_.poll_timeouts;
     Concerns(*query, /*pushed=*/false);
   }
-  while (!timers_.empty() && timers_.begin()->first.first <= now_) {
-    Target* target = timers_.begin()->second;
-    SetWake(*target, absl::InfiniteFuture());
-    Touch(*target);
+  while (timers_.NextAt() <= now_) {
+    Target& target = *timers_.Next();
+    SetWake(target, absl::InfiniteFuture());
+    Touch(target);
   }
   std::sort(touched_.begin(), touched_.end(),
             [](const Target* a, const Target* b) { return a->serial < b->serial; });
+  actions_.reserve(2 * std::min<size_t>(touched_.size(), kDecisionsPerStep) + 4);
   size_t tended = 0;
   for (; tended < touched_.size() && decided_in_step_ < kDecisionsPerStep; ++tended) {
     touched_[tended]->touched = false;
@@ -68,8 +70,7 @@ std::vector<Action> Controller::Impl::Step(std::vector<Message> inbox, absl::Tim
 
 absl::Time Controller::Impl::NextDue() const {
   if (!touched_.empty()) return now_;
-  absl::Time next = queries_.NextDeadline();
-  if (!timers_.empty()) next = std::min(next, timers_.begin()->first.first);
+  absl::Time next = std::min(queries_.NextDeadline(), timers_.NextAt());
   if (!queue_.empty()) {
     const double missing = std::max(0.0, 1 - slots_);
     next = std::min(next, refilled_at_ + absl::Seconds(missing / options_.writes_per_second) +
@@ -147,8 +148,8 @@ void Controller::Impl::Describe(Target& target, TargetInfo* info) {
   info->uid = target.uid;
   info->spec = target.spec.get();
   info->scale = target.scale->scale ? &*target.scale->scale : nullptr;
-  info->status = &target.memory.status;
-  info->history = &target.memory.history;
+  info->status = &target.memory.outcome.status;
+  info->history = &target.memory.outcome.history;
   if (target.decided) info->decision = &target.memory.decision;
   info->decided_at = target.decided_at;
   info->spec_version = target.spec_version;

@@ -23,14 +23,11 @@
 #include "autoscaler/control/query_table.h"
 #include "autoscaler/control/scale_table.h"
 #include "autoscaler/control/target.h"
+#include "autoscaler/control/timers.h"
 
 namespace neap::control {
 
-// Of a status: what is written at once when it changes (counts, each condition's status and reason,
-// the last scale), and all of it. In reporting.cc.
 inline constexpr std::string_view kInternalError = "InternalError";  // condition of the quarantined
-uint64_t FactsOf(const core::Status& status);
-uint64_t DigestOf(const core::Status& status);
 
 class Controller::Impl {
  public:
@@ -59,16 +56,19 @@ class Controller::Impl {
 
   using Views = std::map<std::string, ViewState, std::less<>>;
 
-  // What the records of this step point to; until the next step.
+  // What the records of this step point to; until the next step. Each is used again with the memory
+  // that it has.
   struct Kept {
+    std::string uid;
     std::shared_ptr<const core::AutoscalerSpec> spec;
     core::Observation seen;
     std::vector<core::MetricInput> metrics;
     std::vector<std::string> overlapping;
     core::History before;
     core::Status previous;
-    core::Outcome outcome;
+    core::Outcome outcome;  // of a write; a decision's stays with its target
   };
+  static constexpr size_t kSpareKept = 64;  // more than the last step needed
 
   // ---- intake.cc ----
   void Take(SpecChange change);
@@ -113,9 +113,10 @@ class Controller::Impl {
 
   // ---- deciding.cc ----
   void Decide(Target& target, Cause cause);
+  Kept& Keep();
   void Observe(Target& target, bool takes_base, Kept& kept);
   // What the decision leaves when nothing was written.
-  void RememberUntried(Target& target, Kept& kept);
+  void RememberUntried(Target& target, const Kept& kept);
   void RememberSelector(Target& target);
 
   // ---- writing.cc ----
@@ -131,7 +132,11 @@ class Controller::Impl {
   void Count(const core::ApplyResult& result);
 
   // ---- reporting.cc ----
-  void Report(Target& target, const std::vector<core::Event>& events);
+  // Its status is news, and `events` came. `conditions_changed`: others than it had at the last
+  // call.
+  void Report(Target& target, const std::vector<core::Event>& events, bool conditions_changed);
+  static StatusDigest DigestOf(const Target& target);
+  static StatusDigest DigestOf(const std::vector<core::Condition>& conditions);
   void WriteStatusIfDue(Target& target);
   bool MayAnnounce(Target& target, const core::Event& event);
   void Quarantine(Target& target, std::string why);
@@ -175,13 +180,15 @@ class Controller::Impl {
   bool watch_dirty_ = false;
   bool pods_unsettled_ = false;
 
-  std::map<std::pair<absl::Time, uint64_t>, Target*> timers_;
+  Timers<Target> timers_;
   std::vector<Target*> touched_;
   std::map<std::pair<absl::Time, uint64_t>, Target*> queue_;  // for write slots, by rank
   double slots_ = 0;
   absl::Time refilled_at_ = absl::InfinitePast();
 
   std::deque<Kept> kept_;
+  size_t kept_used_ = 0;
+  core::Decision deciding_;                         // the room in which the next one is made
   std::vector<std::pair<Target*, Kept*>> wanting_;  // decided in this step, not sent yet
   int decided_in_step_ = 0;
   std::vector<Action> actions_;

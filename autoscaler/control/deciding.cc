@@ -28,10 +28,16 @@ const core::Reading& NotInTime() {
 
 }  // namespace
 
+Controller::Impl::Kept& Controller::Impl::Keep() {
+  if (kept_used_ == kept_.size()) kept_.emplace_back();
+  return kept_[kept_used_++];
+}
+
 void Controller::Impl::Observe(Target& target, bool takes_base, Kept& kept) {
   kept.spec = target.spec;
-  kept.before = target.memory.history;
-  kept.previous = target.memory.status;
+  kept.before = target.memory.outcome.history;
+  kept.previous = target.memory.outcome.status;
+  kept.metrics.clear();
   kept.metrics.reserve(target.inputs.size());
   for (const Target::Input& input : target.inputs) {
     const core::Reading* reading = &NothingAsked();
@@ -46,6 +52,7 @@ void Controller::Impl::Observe(Target& target, bool takes_base, Kept& kept) {
   }
   const ScaleTable::Entry& entry = *target.scale;
   core::Observation& seen = kept.seen;
+  seen = {};
   seen.now = now_;
   if (entry.scale) seen.scale = &*entry.scale;
   if (entry.error) seen.scale_error = &*entry.error;
@@ -66,7 +73,7 @@ void Controller::Impl::Observe(Target& target, bool takes_base, Kept& kept) {
 }
 
 void Controller::Impl::Decide(Target& target, Cause cause) {
-  Kept& kept = kept_.emplace_back();
+  Kept& kept = Keep();
   ++decided_in_step_;
   Observe(target, cause == Cause::kPeriodic || cause == Cause::kSpecChange, kept);
   if (!target.in_round) target.awaited.clear();
@@ -74,17 +81,17 @@ void Controller::Impl::Decide(Target& target, Cause cause) {
   if (std::string why = BrokenObservation(*target.spec, kept.seen); !why.empty()) {
     return Quarantine(target, std::move(why));
   }
-  core::Decision decision = core::Decide(options_.hpa, *target.spec, kept.seen, kept.before);
-  if (std::string why = BrokenDecision(*target.spec, kept.seen, decision); !why.empty()) {
+  core::Decide(options_.hpa, *target.spec, kept.seen, kept.before, deciding_);
+  if (std::string why = BrokenDecision(*target.spec, kept.seen, deciding_); !why.empty()) {
     return Quarantine(target, std::move(why));
   }
   target.broken.clear();
-  for (core::Status* status : {&kept.previous, &target.memory.status}) {
-    std::erase_if(status->conditions,
-                  [](const core::Condition& c) { return c.type == kInternalError; });
+  const auto broken = [](const core::Condition& c) { return c.type == kInternalError; };
+  std::erase_if(kept.previous.conditions, broken);
+  if (std::erase_if(target.memory.outcome.status.conditions, broken) > 0) {
+    target.conditions = DigestOf(target.memory.outcome.status.conditions);
   }
-  decision.steps.shrink_to_fit();  // it is kept until the next one
-  target.memory.decision = std::move(decision);
+  std::swap(target.memory.decision, deciding_);
   const core::Decision& taken = target.memory.decision;
   target.decided = true;
   target.decision_id = ++decision_id_;
@@ -125,17 +132,15 @@ void Controller::Impl::RememberSelector(Target& target) {
   if (at == keys.end() || *at != key) keys.insert(at, std::move(key));
 }
 
-void Controller::Impl::RememberUntried(Target& target, Kept& kept) {
+void Controller::Impl::RememberUntried(Target& target, const Kept& kept) {
   const core::ApplyResult untried;
-  kept.outcome = core::Remember(options_.hpa, *kept.spec, kept.seen, target.memory.decision,
-                                untried, std::move(target.memory.history));
-  target.memory.history = kept.outcome.history;
-  target.memory.status = kept.outcome.status;
+  core::Outcome& outcome = target.memory.outcome;
+  core::Remember(options_.hpa, *kept.spec, kept.seen, target.memory.decision, untried, outcome);
   actions_.emplace_back(OutcomeRecord{.uid = target.uid,
                                       .decision_id = target.decision_id,
                                       .result = untried,
-                                      .outcome = &kept.outcome});
-  Report(target, kept.outcome.events);
+                                      .outcome = &outcome});
+  Report(target, outcome.events, outcome.status.conditions != kept.previous.conditions);
 }
 
 }  // namespace neap::control

@@ -26,21 +26,22 @@ class Digest {
   Digest& At(absl::Time time) { return Signed(absl::ToUnixNanos(time)); }
   Digest& For(absl::Duration duration) { return Signed(absl::ToInt64Nanoseconds(duration)); }
   Digest& Text(std::string_view text) {
-    uint64_t word = 0;
-    int filled = 0;
-    for (const char c : text) {
-      word = (word << 8) | static_cast<unsigned char>(c);
-      if (++filled == 8) {
-        Word(word);
-        word = 0;
-        filled = 0;
-      }
-    }
-    return Word(word).Word(text.size());
+    const size_t size = text.size();
+    for (; text.size() >= 8; text.remove_prefix(8)) Word(EightBytes(text.data()));
+    uint64_t rest = 0;
+    for (const char c : text) rest = (rest << 8) | static_cast<unsigned char>(c);
+    return Word(rest).Word(size);
   }
   uint64_t value() const { return state_; }
 
  private:
+  static uint64_t EightBytes(const char* text) {  // big-endian; compilers make one load of it
+    const auto at = [text](int i) {
+      return uint64_t{static_cast<unsigned char>(text[i])} << (56 - 8 * i);
+    };
+    return at(0) | at(1) | at(2) | at(3) | at(4) | at(5) | at(6) | at(7);
+  }
+
   uint64_t state_;
 };
 

@@ -30,9 +30,8 @@ void Controller::Impl::Touch(Target& target) {
 
 void Controller::Impl::SetWake(Target& target, absl::Time at) {
   if (at == target.wake) return;
-  if (target.wake != absl::InfiniteFuture()) timers_.erase({target.wake, target.serial});
   target.wake = at;
-  if (at != absl::InfiniteFuture()) timers_.emplace(std::pair(at, target.serial), &target);
+  timers_.Set(target.timer, at);
 }
 
 // Periods of one length start at moments of a fixed grid, which each target shifts by its own part

@@ -92,14 +92,15 @@ void Controller::Impl::Add(SpecChange change) {
     target.memory = std::move(found->second.memory);
     retired_.erase(found);
   } else {
-    target.memory.status = std::move(change.status);
+    target.memory.outcome.status = std::move(change.status);
     if (const auto stored = stored_.find(target.uid); stored != stored_.end()) {
-      target.memory.history = std::move(stored->second);
+      target.memory.outcome.history = std::move(stored->second);
       stored_.erase(stored);
     }
   }
-  target.written_facts = FactsOf(target.memory.status);
-  target.written_status = DigestOf(target.memory.status);
+  target.conditions = DigestOf(target.memory.outcome.status.conditions);
+  target.written = DigestOf(target);
+  target.timer = timers_.Add(&target);
   target.wants_round = Cause::kPeriodic;
   targets_.emplace(target.uid, std::move(made));
   AimAt(target, RefOf(*target.spec));
@@ -136,7 +137,7 @@ void Controller::Impl::Remove(const std::string& uid) {
   pods_unsettled_ = true;
   LeaveScale(target);
   LeaveQueue(target);
-  SetWake(target, absl::InfiniteFuture());
+  timers_.Remove(target.timer);
   std::erase(touched_, &target);
   retired_[uid] = {.memory = std::move(target.memory), .at = now_};
   retirements_.emplace_back(now_, uid);

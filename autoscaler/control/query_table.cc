@@ -61,6 +61,7 @@ Query* QueryTable::Use(Subscription wanted, Target* target, absl::Duration inter
     auto made = std::make_unique<Query>();
     query = made.get();
     query->serial = ++serial_;
+    query->timer = deadlines_.Add(query);
     if (wanted.type.starts_with("hpa-")) {
       query->slots.resize(1);
       query->slots[0].reading = NeverRead();
@@ -114,6 +115,7 @@ void QueryTable::Leave(Query* query, Target* target) {
 void QueryTable::DropAbandoned() {
   for (const auto& [serial, query] : abandoned_) {
     Close(*query);
+    deadlines_.Remove(query->timer);
     if (query->pods != nullptr) pods_->Release(query->pods);
     const std::string id = query->id;
     changed_[id] = nullptr;
@@ -239,20 +241,20 @@ void QueryTable::Ask(Query& query, absl::Time now, absl::Duration wait) {
   query.round = poll.round;
   query.asked_at = now;
   query.until = now + wait;
-  deadlines_.emplace(std::pair(query.until, query.serial), &query);
+  deadlines_.Set(query.timer, query.until);
 }
 
 void QueryTable::Close(Query& query) {
   if (query.round == 0) return;
-  deadlines_.erase({query.until, query.serial});
+  deadlines_.Set(query.timer, absl::InfiniteFuture());
   query.round = 0;
   query.until = absl::InfiniteFuture();
 }
 
 std::vector<Query*> QueryTable::Expire(absl::Time now) {
   std::vector<Query*> expired;
-  while (!deadlines_.empty() && deadlines_.begin()->first.first <= now) {
-    Query* query = deadlines_.begin()->second;
+  while (deadlines_.NextAt() <= now) {
+    Query* query = deadlines_.Next();
     Close(*query);
     Fail(*query, {.kind = core::ErrorKind::kTimeout,
                   .message = fmt::format("the scaler of type {} did not answer within {}",
@@ -263,9 +265,7 @@ std::vector<Query*> QueryTable::Expire(absl::Time now) {
   return expired;
 }
 
-absl::Time QueryTable::NextDeadline() const {
-  return deadlines_.empty() ? absl::InfiniteFuture() : deadlines_.begin()->first.first;
-}
+absl::Time QueryTable::NextDeadline() const { return deadlines_.NextAt(); }
 
 std::optional<Subscribe> QueryTable::TakeChanges() {
   DropAbandoned();

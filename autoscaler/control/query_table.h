@@ -18,6 +18,7 @@
 #include "autoscaler/control/messages.h"
 #include "autoscaler/control/pod_table.h"
 #include "autoscaler/control/subscriptions.h"
+#include "autoscaler/control/timers.h"
 
 namespace neap::control {
 
@@ -25,6 +26,7 @@ struct Target;
 
 struct Query {
   uint64_t serial = 0;
+  uint32_t timer = 0;
   std::string id;
   std::shared_ptr<const Subscription> subscription;  // scalerhost keeps the same one; never null
   struct User {
@@ -97,7 +99,7 @@ class QueryTable {
 
   PodTable* pods_;
   base::Lookup<std::string_view, std::unique_ptr<Query>, base::StringHash> queries_;  // by their id
-  std::map<std::pair<absl::Time, uint64_t>, Query*> deadlines_;
+  Timers<Query> deadlines_;
   std::map<std::string, Query*> changed_;  // by id; null: removed
   std::map<uint64_t, Query*> abandoned_;   // by serial: without users
   std::map<absl::Duration, Poll> polls_;

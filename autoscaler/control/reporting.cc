@@ -15,17 +15,6 @@ namespace {
 constexpr absl::Duration kFactsSpacing = absl::Seconds(1);
 constexpr size_t kMostAnnounced = 32;  // warnings per object that are told apart
 
-void AddFacts(Digest& digest, const core::Status& status) {
-  digest.Signed(status.current_replicas).Signed(status.desired_replicas);
-  digest.At(status.last_scale_time.value_or(absl::UnixEpoch()));
-  digest.Signed(status.observed_generation.value_or(-1));
-  for (const core::Condition& condition : status.conditions) {
-    digest.Text(condition.type)
-        .Word(static_cast<uint64_t>(condition.status))
-        .Text(condition.reason);
-  }
-}
-
 // Which warning it is: the numbers in its text (ages, counts) do not make it another.
 uint64_t WarningOf(const core::Event& event) {
   std::string text = event.reason + ' ' + event.message;
@@ -35,35 +24,48 @@ uint64_t WarningOf(const core::Event& event) {
 
 }  // namespace
 
-uint64_t FactsOf(const core::Status& status) {
-  Digest digest;
-  AddFacts(digest, status);
-  return digest.value();
+StatusDigest Controller::Impl::DigestOf(const std::vector<core::Condition>& conditions) {
+  Digest facts;
+  Digest texts;
+  for (const core::Condition& condition : conditions) {
+    facts.Text(condition.type).Word(static_cast<uint64_t>(condition.status)).Text(condition.reason);
+    texts.Text(condition.message).At(condition.last_transition);
+  }
+  return {.facts = facts.value(), .all = texts.value()};
 }
 
-uint64_t DigestOf(const core::Status& status) {
+// Conditions hardly ever change, amounts always: the digest of those is kept.
+StatusDigest Controller::Impl::DigestOf(const Target& target) {
+  const core::Status& status = target.memory.outcome.status;
   Digest digest;
-  AddFacts(digest, status);
-  for (const core::Condition& condition : status.conditions) {
-    digest.Text(condition.message).At(condition.last_transition);
-  }
+  digest.Word(target.conditions.facts);
+  digest.Signed(status.current_replicas).Signed(status.desired_replicas);
+  digest.At(status.last_scale_time.value_or(absl::UnixEpoch()));
+  digest.Signed(status.observed_generation.value_or(-1));
+  const uint64_t facts = digest.value();
+  digest.Word(target.conditions.all);
   for (const core::MetricStatus& metric : status.current_metrics) {
     digest.Word(metric.valid ? 1 : 0).Text(metric.name).Text(metric.container);
     digest.Signed(metric.average_utilization.value_or(-1));
     digest.Signed(metric.average_value.value_or(-1)).Signed(metric.value.value_or(-1));
   }
-  return digest.value();
+  return {.facts = facts, .all = digest.value()};
 }
 
-void Controller::Impl::Report(Target& target, const std::vector<core::Event>& events) {
+void Controller::Impl::Report(Target& target, const std::vector<core::Event>& events,
+                              bool conditions_changed) {
   for (const core::Event& event : events) {
     if (!MayAnnounce(target, event)) continue;
     actions_.emplace_back(EmitEvent{
         .uid = target.uid, .key = target.spec->key, .kind = target.spec->kind, .event = event});
   }
-  if (FactsOf(target.memory.status) != target.written_facts) {
+  if (conditions_changed) {
+    target.conditions = DigestOf(target.memory.outcome.status.conditions);
+  }
+  const StatusDigest digest = DigestOf(target);
+  if (digest.facts != target.written.facts) {
     target.status_due = std::max(now_, target.status_written_at + kFactsSpacing);
-  } else if (DigestOf(target.memory.status) != target.written_status) {
+  } else if (digest != target.written) {
     target.status_due = std::max(now_, target.status_written_at + options_.status_interval);
   } else {
     target.status_due = absl::InfiniteFuture();
@@ -74,13 +76,12 @@ void Controller::Impl::WriteStatusIfDue(Target& target) {
   if (now_ < target.status_due) return;
   target.status_due = absl::InfiniteFuture();
   target.status_written_at = now_;
-  target.written_facts = FactsOf(target.memory.status);
-  target.written_status = DigestOf(target.memory.status);
+  target.written = DigestOf(target);
   actions_.emplace_back(WriteStatus{
       .uid = target.uid,
       .key = target.spec->key,
       .kind = target.spec->kind,
-      .status = target.memory.status,
+      .status = target.memory.outcome.status,
       .explanation = !target.broken.empty() ? target.broken
                      : target.decided       ? core::Explain(*target.spec, target.memory.decision)
                                             : std::string()});
@@ -107,7 +108,7 @@ void Controller::Impl::Quarantine(Target& target, std::string why) {
   ++counters_.quarantines;
   target.broken = std::move(why);
   LeaveQueue(target);
-  auto& conditions = target.memory.status.conditions;
+  auto& conditions = target.memory.outcome.status.conditions;
   auto condition = std::find_if(conditions.begin(), conditions.end(),
                                 [](const core::Condition& c) { return c.type == kInternalError; });
   if (condition == conditions.end()) {
@@ -119,9 +120,11 @@ void Controller::Impl::Quarantine(Target& target, std::string why) {
     condition = conditions.end() - 1;
   }
   condition->message = "not scaled: " + target.broken;
-  Report(target, {{.type = core::EventType::kWarning,
-                   .reason = std::string(kInternalError),
-                   .message = condition->message}});
+  Report(target,
+         {{.type = core::EventType::kWarning,
+           .reason = std::string(kInternalError),
+           .message = condition->message}},
+         /*conditions_changed=*/true);
 }
 
 std::string Controller::Impl::BrokenObservation(const core::AutoscalerSpec& spec,

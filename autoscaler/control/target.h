@@ -40,10 +40,17 @@ struct Write {
 
 // What outlives a target that vanishes and returns.
 struct Memory {
-  core::History history;
-  core::Status status;
+  core::Outcome outcome;    // of the last decision: history, status
   core::Decision decision;  // the last; while a write is under way the one it came from
   std::unique_ptr<Write> write;
+};
+
+// A status in short, to tell whether it changed.
+struct StatusDigest {
+  uint64_t facts = 0;  // what is written at once: counts, each condition's status and reason, the
+                       // last scale
+  uint64_t all = 0;
+  bool operator==(const StatusDigest&) const = default;
 };
 
 struct Target {
@@ -83,7 +90,8 @@ struct Target {
   absl::Time round_until = absl::InfiniteFuture();
   std::vector<Query*> awaited;
   std::optional<Cause> ripe;  // to be decided as soon as spacing and the write under way allow
-  absl::Time wake = absl::InfiniteFuture();  // its timer
+  uint32_t timer = 0;
+  absl::Time wake = absl::InfiniteFuture();  // what it is set to
   bool touched = false;
 
   // Writes.
@@ -92,8 +100,8 @@ struct Target {
   absl::Time wait_key = absl::InfiniteFuture();     // its place in the queue
 
   // What was reported.
-  uint64_t written_facts = 0;  // digests of the status last written
-  uint64_t written_status = 0;
+  StatusDigest written;     // of the status last written
+  StatusDigest conditions;  // of those it has now
   absl::Time status_written_at = absl::InfinitePast();
   absl::Time status_due = absl::InfiniteFuture();
   struct Announced {

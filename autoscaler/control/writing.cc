@@ -170,7 +170,7 @@ void Controller::Impl::Finish(const std::string& uid, core::ApplyResult result) 
   if (withheld && write.took_slot) {
     slots_ = std::min(slots_ + 1, static_cast<double>(options_.write_burst));
   }
-  const core::Status previous = std::move(memory.status);
+  const core::Status previous = memory.outcome.status;
   std::vector<core::MetricInput> metrics;
   for (size_t i = 0; i < write.specs.size(); ++i) {
     metrics.push_back({.spec = &write.specs[i],
@@ -182,11 +182,9 @@ void Controller::Impl::Finish(const std::string& uid, core::ApplyResult result) 
   seen.scale = &write.observed;
   seen.metrics = metrics;
   seen.previous = &previous;
-  Kept& kept = kept_.emplace_back();
-  kept.outcome = core::Remember(options_.hpa, *write.spec, seen, memory.decision, result,
-                                std::move(memory.history));
-  memory.history = kept.outcome.history;
-  memory.status = kept.outcome.status;
+  core::Remember(options_.hpa, *write.spec, seen, memory.decision, result, memory.outcome);
+  Kept& kept = Keep();  // it may be decided again in this step, and the target may vanish
+  kept.outcome = memory.outcome;
   actions_.emplace_back(OutcomeRecord{
       .uid = uid, .decision_id = write.decision_id, .result = result, .outcome = &kept.outcome});
   Target* target = FindTarget(uid);
@@ -199,7 +197,7 @@ void Controller::Impl::Finish(const std::string& uid, core::ApplyResult result) 
   if (result.kind == core::ApplyResult::Kind::kConflict && others && !target->ripe) {
     target->ripe = Cause::kScaleChange;  // what it conflicted with is known already
   }
-  Report(*target, kept.outcome.events);
+  Report(*target, kept.outcome.events, /*conditions_changed=*/true);
   Touch(*target);
 }
 

@@ -43,16 +43,17 @@ int64_t MilliOf(double value, bool* overflow) {
 class Decider {
  public:
   Decider(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
-          const History& past)
+          const History& past, Decision& decision)
       : options_(options),
         spec_(spec),
         seen_(seen),
         past_(past),
-        safe_(spec.guards == Guards::kSafe) {
-    d_.steps.reserve(6 + seen.metrics.size() * 2);
+        safe_(spec.guards == Guards::kSafe),
+        d_(decision) {
+    Clear();
   }
 
-  Decision Run() {
+  void Run() {
     if (Gate()) {
       Base();
       Propose();
@@ -65,10 +66,21 @@ class Decider {
     Guard();
     d_.rescale = (d_.verdict == Verdict::kComputed || d_.verdict == Verdict::kOutOfBounds) &&
                  d_.desired != d_.current;
-    return std::move(d_);
   }
 
  private:
+  // Its lists keep their memory.
+  void Clear() {
+    std::vector<MetricResult> metrics = std::move(d_.metrics);
+    std::vector<Step> steps = std::move(d_.steps);
+    metrics.clear();
+    steps.clear();
+    d_ = Decision();
+    d_.metrics = std::move(metrics);
+    d_.steps = std::move(steps);
+    d_.steps.reserve(4 + seen_.metrics.size());
+  }
+
   void Add(Stage stage, Reason reason, int32_t before, int32_t after, Detail detail = {},
            int metric = -1) {
     d_.steps.push_back({.stage = stage,
@@ -539,14 +551,21 @@ class Decider {
   const bool safe_;
   bool at_base_ = true;
   int counted_down_ = -1;  // a metric whose reading asks for less and moved the count already
-  Decision d_;
+  Decision& d_;
 };
 
 }  // namespace
 
 Decision Decide(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
                 const History& past) {
-  return Decider(options, spec, seen, past).Run();
+  Decision decision;
+  Decide(options, spec, seen, past, decision);
+  return decision;
+}
+
+void Decide(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
+            const History& past, Decision& decision) {
+  Decider(options, spec, seen, past, decision).Run();
 }
 
 bool MatchesAnyPod(const base::Selector& selector,

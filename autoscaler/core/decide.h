@@ -19,9 +19,16 @@ namespace neap::core {
 
 Decision Decide(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
                 const History& past);
+// The same in place of `decision`, whose memory it takes over.
+void Decide(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
+            const History& past, Decision& decision);
 
 Outcome Remember(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
                  const Decision& decision, const ApplyResult& result, History past);
+// The same in place: `outcome` holds the history and the status before and becomes the outcome; what
+// does not change is not touched. `seen.previous` equals that status and lies elsewhere.
+void Remember(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
+              const Decision& decision, const ApplyResult& result, Outcome& outcome);
 
 // The decision's steps in words, one line each, for people who know the HPA.
 std::string Explain(const AutoscalerSpec& spec, const Decision& decision);

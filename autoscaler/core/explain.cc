@@ -110,7 +110,8 @@ std::string Words(const AutoscalerSpec& spec, const Decision& d, const Step& ste
     case Reason::kHeldAbsentValue:
     case Reason::kHeldNoReadyPods:
     case Reason::kHeldOverflow:
-      return ScalingLimitedMessage(step.reason) + (metric.empty() ? "" : " (" + metric + ")");
+      return std::string(ScalingLimitedMessage(step.reason)) +
+             (metric.empty() ? "" : " (" + metric + ")");
   }
   return "";
 }

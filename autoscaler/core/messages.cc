@@ -112,7 +112,7 @@ std::string MetricName(const MetricSpec& spec) {
         return fmt::format("{} metric {}", spec.described_object.kind, spec.name);
       [[fallthrough]];  // upstream names Object metrics with AverageValue like External ones
     case MetricSource::kExternal:
-      return fmt::format("external metric {}({})", spec.name, SelectorDump(spec.selector));
+      return "external metric " + spec.name + '(' + SelectorDump(spec.selector) + ')';
     case MetricSource::kUnknown:
       break;
   }
@@ -207,7 +207,7 @@ MetricErrorTexts DescribeMetricError(const MetricSpec& spec, const std::string& 
   return out;
 }
 
-std::string AbleToScaleMessage(Reason reason) {
+std::string_view AbleToScaleMessage(Reason reason) {
   switch (reason) {
     case Reason::kScaleUpStabilized:
       return "recent recommendations were lower than current one, applying the lowest recent "
@@ -220,7 +220,7 @@ std::string AbleToScaleMessage(Reason reason) {
   }
 }
 
-std::string ScalingLimitedMessage(Reason reason) {
+std::string_view ScalingLimitedMessage(Reason reason) {
   switch (reason) {
     case Reason::kScaleUpLimit:
       return "the desired replica count is increasing faster than the maximum scale rate";

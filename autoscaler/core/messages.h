@@ -36,8 +36,8 @@ MetricErrorTexts DescribeMetricError(const MetricSpec& spec, const std::string& 
                                      const std::string& text, bool from_source);
 
 // Condition and event texts.
-std::string AbleToScaleMessage(Reason reason);
-std::string ScalingLimitedMessage(Reason reason);
+std::string_view AbleToScaleMessage(Reason reason);
+std::string_view ScalingLimitedMessage(Reason reason);
 std::string RescaleReasonText(const Decision& decision, const MetricSpec* winner);
 
 }  // namespace neap::core

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "autoscaler/core/arithmetic.h"
@@ -16,13 +17,12 @@ namespace {
 class Rememberer {
  public:
   Rememberer(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
-             const Decision& decision, const ApplyResult& result, History past)
-      : options_(options), spec_(spec), seen_(seen), d_(decision), result_(result) {
-    out_.history = std::move(past);
-    out_.status = *seen.previous;
+             const Decision& decision, const ApplyResult& result, Outcome& out)
+      : options_(options), spec_(spec), seen_(seen), d_(decision), result_(result), out_(out) {
+    out_.events.clear();
   }
 
-  Outcome Run() {
+  void Run() {
     switch (d_.verdict) {
       case Verdict::kHold:
         Hold();
@@ -40,7 +40,6 @@ class Rememberer {
         WithScale();
         break;
     }
-    return std::move(out_);
   }
 
  private:
@@ -89,28 +88,29 @@ class Rememberer {
 
   // status.currentMetrics and the warnings of failed metrics, in the object's order.
   void Metrics() {
-    out_.status.current_metrics.clear();
+    out_.status.current_metrics.resize(d_.metrics.size());
     for (size_t i = 0; i < d_.metrics.size(); ++i) {
       const MetricResult& result = d_.metrics[i];
       const MetricSpec& spec = *seen_.metrics[i].spec;
-      MetricStatus status;
-      status.valid = result.valid;
-      if (result.valid) {
-        status.source = spec.source;
-        status.name = spec.name;
-        status.container = spec.container;
-        status.described_object = spec.described_object;
-        status.selector = spec.selector;
-        status.average_utilization = result.utilization;
-        status.average_value = result.average_value;
-        status.value = result.value;
-        const bool resource = spec.source == MetricSource::kResource ||
-                              spec.source == MetricSource::kContainerResource;
-        if (resource && spec.name == "memory") status.format = base::QuantityFormat::kBinarySI;
-      } else {
+      MetricStatus& status = out_.status.current_metrics[i];
+      if (!result.valid) {
+        status = MetricStatus();
         Warn(std::string(MetricFailureReason(spec.source)), result.error);
+        continue;
       }
-      out_.status.current_metrics.push_back(std::move(status));
+      status.valid = true;
+      status.source = spec.source;
+      status.name = spec.name;
+      status.container = spec.container;
+      status.described_object = spec.described_object;
+      status.selector = spec.selector;
+      status.average_utilization = result.utilization;
+      status.average_value = result.average_value;
+      status.value = result.value;
+      const bool resource =
+          spec.source == MetricSource::kResource || spec.source == MetricSource::kContainerResource;
+      status.format = resource && spec.name == "memory" ? base::QuantityFormat::kBinarySI
+                                                        : base::QuantityFormat::kDecimalSI;
     }
   }
 
@@ -131,7 +131,7 @@ class Rememberer {
       default: {
         const auto first = static_cast<size_t>(std::max<int16_t>(d_.first_invalid, 0));
         if (first < d_.metrics.size()) {
-          Inactive(std::string(MetricFailureReason(seen_.metrics[first].spec->source)),
+          Inactive(MetricFailureReason(seen_.metrics[first].spec->source),
                    "the HPA was unable to compute the replica count: " + d_.metrics[first].error);
         } else {
           Inactive("InvalidMetricSourceType",
@@ -143,8 +143,8 @@ class Rememberer {
     SetCounts(d_.current, seen_.previous->desired_replicas);
   }
 
-  void Inactive(std::string reason, std::string message) {
-    Set("ScalingActive", ConditionStatus::kFalse, std::move(reason), std::move(message), seen_.now);
+  void Inactive(std::string_view reason, std::string_view message) {
+    Set("ScalingActive", ConditionStatus::kFalse, reason, message, seen_.now);
   }
 
   // Windows and periods of the way up end at the base (Decide, LimitsStandStill): what they may
@@ -163,12 +163,12 @@ class Rememberer {
         "the HPA was able to successfully calculate a replica count from " +
             (Winner() == nullptr ? std::string() : MetricName(*Winner())),
         seen_.now);
-    Set("AbleToScale", ConditionStatus::kTrue, std::string(ReasonName(d_.able)),
-        AbleToScaleMessage(d_.able), seen_.now);
+    Set("AbleToScale", ConditionStatus::kTrue, ReasonName(d_.able), AbleToScaleMessage(d_.able),
+        seen_.now);
     Set("ScalingLimited",
         d_.limited == Reason::kDesiredWithinRange ? ConditionStatus::kFalse
                                                   : ConditionStatus::kTrue,
-        std::string(ReasonName(d_.limited)), ScalingLimitedMessage(d_.limited), seen_.now);
+        ReasonName(d_.limited), ScalingLimitedMessage(d_.limited), seen_.now);
 
     absl::Duration window = options_.downscale_stabilization;
     if (spec_.behavior) {
@@ -263,24 +263,32 @@ class Rememberer {
     out_.status.observed_generation = spec_.generation;
   }
 
-  void Set(const std::string& type, ConditionStatus status, std::string reason, std::string message,
-           absl::Time at) {
+  // A text that stays is not written again: most do, from one decision to the next.
+  static void Put(std::string& into, std::string_view text) {
+    if (into != text) into = text;
+  }
+
+  void Set(std::string_view type, ConditionStatus status, std::string_view reason,
+           std::string_view message, absl::Time at) {
     auto& all = out_.status.conditions;
     auto found =
         std::find_if(all.begin(), all.end(), [&](const Condition& c) { return c.type == type; });
     if (found == all.end()) {
-      all.push_back(
-          {.type = type, .status = status, .reason = "", .message = "", .last_transition = at});
+      all.push_back({.type = std::string(type),
+                     .status = status,
+                     .reason = "",
+                     .message = "",
+                     .last_transition = at});
       found = all.end() - 1;
     } else if (found->status != status) {
       found->last_transition = at;
     }
     found->status = status;
-    found->reason = std::move(reason);
-    found->message = std::move(message);
+    Put(found->reason, reason);
+    Put(found->message, message);
   }
 
-  void Remove(const std::string& type) {
+  void Remove(std::string_view type) {
     std::erase_if(out_.status.conditions, [&](const Condition& c) { return c.type == type; });
   }
 
@@ -294,14 +302,21 @@ class Rememberer {
   const Observation& seen_;
   const Decision& d_;
   const ApplyResult& result_;
-  Outcome out_;
+  Outcome& out_;  // so far: the history and status before
 };
 
 }  // namespace
 
+void Remember(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
+              const Decision& decision, const ApplyResult& result, Outcome& outcome) {
+  Rememberer(options, spec, seen, decision, result, outcome).Run();
+}
+
 Outcome Remember(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
                  const Decision& decision, const ApplyResult& result, History past) {
-  return Rememberer(options, spec, seen, decision, result, std::move(past)).Run();
+  Outcome outcome{.history = std::move(past), .status = *seen.previous, .events = {}};
+  Remember(options, spec, seen, decision, result, outcome);
+  return outcome;
 }
 
 }  // namespace neap::core
