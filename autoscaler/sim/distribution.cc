@@ -61,6 +61,18 @@ uint64_t NegativeLog(Random& random) {
   return static_cast<uint64_t>(zeros + 1) * kLn2 - ln;
 }
 
+int64_t NormalDeviate(Random& random) {
+  // The sum of twelve 16-bit numbers has the deviation 65536 and very nearly a bell's shape (Irwin
+  // and Hall).
+  int64_t sum = -6 * 65535;
+  for (int i = 0; i < 3; ++i) {
+    for (uint64_t four = random.Next(), n = 0; n < 4; ++n, four >>= 16) {
+      sum += static_cast<int64_t>(four & 0xffff);
+    }
+  }
+  return sum;
+}
+
 Distribution Distribution::Fixed(absl::Duration value) {
   Distribution out;
   out.a_ = Nanos(value);
@@ -106,17 +118,8 @@ int64_t Distribution::Draw(Random& random) const {
       return a_ + static_cast<int64_t>(random.Below(static_cast<uint64_t>(b_ - a_) + 1));
     case Kind::kExponential:
       return Limited((Wide{NegativeLog(random)} * a_) >> 32);
-    case Kind::kNormal: {
-      // The sum of twelve 16-bit numbers has the deviation 65536, and a bell's shape up to 6 of
-      // them (Irwin and Hall).
-      int64_t sum = -6 * 65535;
-      for (int i = 0; i < 3; ++i) {
-        for (uint64_t four = random.Next(), n = 0; n < 4; ++n, four >>= 16) {
-          sum += static_cast<int64_t>(four & 0xffff);
-        }
-      }
-      return Limited(a_ + Wide{b_} * sum / 65536);
-    }
+    case Kind::kNormal:
+      return Limited(a_ + Wide{b_} * NormalDeviate(random) / 65536);
     case Kind::kQuantiles: {
       const uint64_t position = (random.Next() >> 32) * (quantiles_.size() - 1);
       const auto row = static_cast<size_t>(position >> 32);

@@ -44,4 +44,7 @@ class Distribution {
 // exponential waiting time.
 uint64_t NegativeLog(Random& random);
 
+// Normal around 0 with the deviation 65536, up to 6 of them to each side.
+int64_t NormalDeviate(Random& random);
+
 }  // namespace neap::sim

@@ -1,85 +1,75 @@
 #include "autoscaler/sim/load.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <optional>
-#include <string>
+#include <limits>
 #include <utility>
 
-#include "autoscaler/base/duration.h"
 #include "autoscaler/base/status.h"
+#include "autoscaler/sim/random.h"
+#include "autoscaler/sim/shapes.h"
+#include "autoscaler/sim/wide.h"
 
 namespace neap::sim {
 namespace {
 
-// 65536 x the sine of the first quarter turn in 64 steps. A table, since the library's function
-// differs in its last bits from machine to machine.
-constexpr std::array<int32_t, 65> kQuarter = {
-    0,     1608,  3216,  4821,  6424,  8022,  9616,  11204, 12785, 14359, 15924, 17479, 19024,
-    20557, 22078, 23586, 25080, 26558, 28020, 29466, 30893, 32303, 33692, 35062, 36410, 37736,
-    39040, 40320, 41576, 42806, 44011, 45190, 46341, 47464, 48559, 49624, 50660, 51665, 52639,
-    53581, 54491, 55368, 56212, 57022, 57798, 58538, 59244, 59914, 60547, 61145, 61705, 62228,
-    62714, 63162, 63572, 63944, 64277, 64571, 64827, 65043, 65220, 65358, 65457, 65516, 65536};
+constexpr int64_t kMillion = 1'000'000;
 
-// 65536 x the sine of `position` / 65536 turns.
-int64_t SineOf(int64_t position) {
-  position &= 0xffff;
-  const bool negative = position >= 0x8000;
-  position &= 0x7fff;
-  if (position > 0x4000) position = 0x8000 - position;
-  const int64_t step = position >> 8;
-  const int64_t part = position & 0xff;
-  const int64_t at = kQuarter[static_cast<size_t>(step)];
-  const int64_t next = kQuarter[static_cast<size_t>(std::min<int64_t>(step + 1, 64))];
-  const int64_t value = at + (next - at) * part / 256;
-  return negative ? -value : value;
-}
+// A track in the world's time and height.
+class ScaledCursor : public LoadCursor {
+ public:
+  ScaledCursor(std::unique_ptr<Track> track, int64_t scale, int64_t speed)
+      : track_(std::move(track)), scale_(scale), speed_(speed) {}
 
-// `since` within one period.
-absl::Duration Within(absl::Duration since, absl::Duration period) {
-  absl::Duration rest;
-  absl::IDivDuration(since, period, &rest);
-  return rest;
-}
-
-int64_t RateOf(const std::vector<Load::Point>& points, bool repeat, absl::Duration since) {
-  if (repeat && points.size() > 1) {
-    const Load::Point& last = points.back();
-    since = Within(since, last.at + (last.at - points[points.size() - 2].at));
+  int64_t At(absl::Duration since_start) override {
+    const Wide now = Wide{absl::ToInt64Nanoseconds(since_start)} * speed_ / kMillion;
+    const int64_t rate = track_->At(static_cast<int64_t>(std::clamp<Wide>(now, 0, kNever - 1)));
+    return static_cast<int64_t>(std::clamp<Wide>(Wide{rate} * scale_ / kMillion, 0, kMaxRate));
   }
-  const auto after = std::upper_bound(points.begin(), points.end(), since,
-                                      [](absl::Duration t, const auto& p) { return t < p.at; });
-  return after == points.begin() ? 0 : std::prev(after)->rate;
-}
+  absl::Duration NextChange() override { return Outside(track_->NextChange()); }
+  absl::Duration Ended() const override { return Outside(track_->Ended()); }
+  absl::Status status() const override { return track_->status(); }
 
-// A cell without blanks and quotes around it.
-std::string_view Cell(std::string_view text) {
-  constexpr std::string_view kAround = " \t\r\"";
-  const size_t begin = text.find_first_not_of(kAround);
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kAround) - begin + 1);
-}
-
-std::optional<double> Number(std::string_view text) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
-
-std::optional<absl::Time> TimeOf(std::string_view text) {
-  if (const auto number = Number(text)) {
-    if (!(*number >= 0 && *number < 1e15)) return std::nullopt;
-    const double milliseconds = *number > 1e11 ? *number : *number * 1000;
-    return absl::FromUnixMillis(static_cast<int64_t>(milliseconds));
+ private:
+  // The first nanosecond of the world at which the track's time is `when`.
+  absl::Duration Outside(int64_t when) const {
+    if (when == kNever || speed_ <= 0) return absl::InfiniteDuration();
+    const Wide nanos = (Wide{when} * kMillion + speed_ - 1) / speed_;
+    if (nanos >= kNever) return absl::InfiniteDuration();
+    return absl::Nanoseconds(static_cast<int64_t>(nanos));
   }
-  if (absl::StatusOr<absl::Time> time = base::ParseTime(text); time.ok()) return *time;
-  absl::Time time;
-  std::string error;
-  if (absl::ParseTime("%Y-%m-%d %H:%M:%E*S", std::string(text), &time, &error)) return time;
-  return std::nullopt;
-}
+
+  const std::unique_ptr<Track> track_;
+  const int64_t scale_;
+  const int64_t speed_;
+};
+
+class SumCursor : public LoadCursor {
+ public:
+  explicit SumCursor(std::vector<std::unique_ptr<LoadCursor>> parts) : parts_(std::move(parts)) {}
+
+  int64_t At(absl::Duration since_start) override {
+    int64_t sum = 0;
+    for (const auto& part : parts_) sum = std::min(sum + part->At(since_start), kMaxRate);
+    return sum;
+  }
+  absl::Duration NextChange() override {
+    absl::Duration next = absl::InfiniteDuration();
+    for (const auto& part : parts_) next = std::min(next, part->NextChange());
+    return next;
+  }
+  absl::Duration Ended() const override {
+    absl::Duration end = parts_.empty() ? absl::InfiniteDuration() : absl::ZeroDuration();
+    for (const auto& part : parts_) end = std::max(end, part->Ended());
+    return end;
+  }
+  absl::Status status() const override {
+    for (const auto& part : parts_) NEAP_RETURN_IF_ERROR(part->status());
+    return absl::OkStatus();
+  }
+
+ private:
+  const std::vector<std::unique_ptr<LoadCursor>> parts_;
+};
 
 }  // namespace
 
@@ -88,109 +78,84 @@ Load Load::Constant(int64_t rate) {
 }
 
 Load Load::Steps(std::vector<Point> points, bool repeat) {
-  Load load;
-  load.shape_ = Shape::kSteps;
-  load.points_ = std::make_shared<const std::vector<Point>>(std::move(points));
-  load.repeat_ = repeat;
-  return load;
+  return Load(StepsShape(std::move(points), repeat));
 }
 
 Load Load::Ramp(int64_t from, int64_t to, absl::Duration over) {
+  return Load(LinesShape({{absl::ZeroDuration(), from}, {over, to}}));
+}
+
+Load Load::Square(Wave wave) { return Load(SquareShape(wave)); }
+
+Load Load::Sine(Wave wave) { return Load(SineShape(wave)); }
+
+Load Load::FlashCrowd(Crowd crowd) {
+  const absl::Duration top = crowd.at + crowd.rise;
+  const absl::Duration down = top + crowd.hold;
+  return Load(LinesShape({{absl::ZeroDuration(), crowd.base},
+                          {crowd.at, crowd.base},
+                          {top, crowd.peak},
+                          {down, crowd.peak},
+                          {down + crowd.fall, crowd.base}}));
+}
+
+Load Load::Poisson(int64_t rate, absl::Duration every) { return Load(PoissonShape(rate, every)); }
+
+Load Load::Sum(std::vector<Load> parts) {
   Load load;
-  load.shape_ = Shape::kRamp;
-  load.wave_ = {.low = from, .high = to, .period = over};
+  load.parts_ = std::make_shared<const std::vector<Load>>(std::move(parts));
   return load;
 }
 
-Load Load::Square(Wave wave) {
-  Load load;
-  load.shape_ = Shape::kSquare;
-  load.wave_ = wave;
-  return load;
-}
-
-Load Load::Sine(Wave wave) {
-  Load load;
-  load.shape_ = Shape::kSine;
-  load.wave_ = wave;
-  return load;
+Load Load::Trace(std::string path, TraceOptions options, bool repeat) {
+  return Load(TraceShape(std::move(path), std::move(options), repeat));
 }
 
 Load Load::Scaled(int64_t thousandths, int64_t speed) const {
+  if (parts_ != nullptr) {
+    std::vector<Load> parts;
+    for (const Load& part : *parts_) parts.push_back(part.Scaled(thousandths, speed));
+    return Sum(std::move(parts));
+  }
+  const auto times = [](int64_t millionths, int64_t factor) {
+    return static_cast<int64_t>(std::clamp<Wide>(Wide{millionths} * factor / 1000, 0,
+                                                 std::numeric_limits<int64_t>::max() / kMillion));
+  };
   Load load = *this;
-  load.thousandths_ = thousandths;
-  load.speed_ = speed;
+  load.scale_ = times(scale_, thousandths);
+  load.speed_ = times(speed_, speed);
   return load;
 }
 
-int64_t Load::At(absl::Duration since_start) const {
-  const absl::Duration since = since_start * speed_ / 1000;
-  int64_t rate = 0;
-  switch (shape_) {
-    case Shape::kNone:
-      return 0;
-    case Shape::kSteps:
-      rate = RateOf(*points_, repeat_, since);
-      break;
-    case Shape::kRamp: {
-      const int64_t over = std::max<int64_t>(1, absl::ToInt64Milliseconds(wave_.period));
-      const int64_t at = std::clamp<int64_t>(absl::ToInt64Milliseconds(since), 0, over);
-      rate = wave_.low + (wave_.high - wave_.low) * at / over;
-      break;
+absl::StatusOr<std::unique_ptr<LoadCursor>> Load::Open(uint64_t seed) const {
+  if (shape_ == nullptr) {
+    std::vector<std::unique_ptr<LoadCursor>> parts;
+    Random seeds(seed);
+    if (parts_ != nullptr) {
+      for (const Load& part : *parts_) {
+        NEAP_ASSIGN_OR_RETURN(auto cursor, part.Open(seeds.Next()));
+        parts.push_back(std::move(cursor));
+      }
     }
-    case Shape::kSquare:
-      rate = Within(since, wave_.period) * 2 < wave_.period ? wave_.low : wave_.high;
-      break;
-    case Shape::kSine: {
-      const int64_t period = absl::ToInt64Microseconds(wave_.period);
-      const int64_t at = absl::ToInt64Microseconds(Within(since, wave_.period));
-      const int64_t sine = SineOf(at * 65536 / period);
-      rate = wave_.low + (wave_.high - wave_.low) * (sine + 65536) / 131072;
-      break;
-    }
+    return std::make_unique<SumCursor>(std::move(parts));
   }
-  return std::clamp<int64_t>(rate * thousandths_ / 1000, 0, kMaxRate);
+  const int64_t second = absl::ToInt64Nanoseconds(LoadCursor::kResolution);
+  const Wide resolution = std::clamp<Wide>(Wide{second} * speed_ / kMillion, 1, kNever / 2);
+  NEAP_ASSIGN_OR_RETURN(auto track, shape_->Open(seed, static_cast<int64_t>(resolution)));
+  return std::make_unique<ScaledCursor>(std::move(track), scale_, speed_);
+}
+
+int64_t Load::At(absl::Duration since_start) const {
+  const auto cursor = Open(0);
+  return cursor.ok() ? (*cursor)->At(since_start) : 0;
 }
 
 absl::StatusOr<std::vector<Load::Point>> ParseTrace(std::string_view csv, std::string_view source) {
+  NEAP_ASSIGN_OR_RETURN(const auto trace, TraceReader::FromText(std::string(csv), source, {}));
   std::vector<Load::Point> points;
-  std::optional<absl::Time> first;
-  int line_number = 0;
-  for (size_t begin = 0; begin < csv.size();) {
-    const size_t end = std::min(csv.find('\n', begin), csv.size());
-    const std::string_view line = Cell(csv.substr(begin, end - begin));
-    begin = end + 1;
-    ++line_number;
-    if (line.empty() || line.front() == '#') continue;
-    const auto wrong = [&](std::string_view what) {
-      return base::InvalidArgument("{}:{}: {}", source, line_number, what);
-    };
-    const size_t split = line.find_first_of(",;\t");
-    if (split == std::string_view::npos) return wrong("expected two columns: time, rate");
-    const std::string_view rest = line.substr(split + 1);
-    const std::string_view time_text = Cell(line.substr(0, split));
-    const std::string_view rate_text = Cell(rest.substr(0, rest.find_first_of(",;\t")));
-    const std::optional<double> rate = Number(rate_text);
-    if (!rate) {
-      if (points.empty() && !first && !TimeOf(time_text)) continue;  // the header
-      return wrong(fmt::format("the rate \"{}\" is not a number", rate_text));
-    }
-    if (!(*rate >= 0) || *rate * 1000 > static_cast<double>(kMaxRate)) {
-      return wrong(fmt::format("the rate {} is not between 0 and {}", rate_text, kMaxRate / 1000));
-    }
-    const std::optional<absl::Time> time = TimeOf(time_text);
-    if (!time) {
-      return wrong(
-          fmt::format("the time \"{}\" is neither seconds nor a date and time", time_text));
-    }
-    if (!first) first = time;
-    const absl::Duration at = *time - *first;
-    if (!points.empty() && at <= points.back().at) {
-      return wrong(fmt::format("the time \"{}\" is not after the one before it", time_text));
-    }
-    points.push_back({.at = at, .rate = static_cast<int64_t>(*rate * 1000 + 0.5)});
-  }
-  if (points.empty()) return base::InvalidArgument("{}: no row with a time and a rate", source);
+  TraceRow row;
+  while (trace->Next(&row)) points.push_back({.at = row.at, .rate = row.milli});
+  NEAP_RETURN_IF_ERROR(trace->status());
   return points;
 }
 

@@ -1,9 +1,24 @@
 // Load: how many requests (or queue items) per second arrive, as a function of the time since the
-// world began: a recorded trace or a generator. In whole thousandths per second, by integer
-// arithmetic alone, so that every machine sees the same load. Immutable values; thread-safe.
+// world began: a recorded trace, a generator, or a sum of these. In whole thousandths per second,
+// by integer arithmetic alone, so that every machine sees the same load. Loads are immutable
+// values, thread-safe; a world follows one through a LoadCursor.
 //
 //   const Load load = Load::Sine({.low = 10'000, .high = 90'000, .period = absl::Minutes(5)});
-//   int64_t milli_per_second = load.At(absl::Seconds(42));
+//   NEAP_ASSIGN_OR_RETURN(auto cursor, load.Open(seed));
+//   int64_t milli_per_second = cursor->At(absl::Seconds(42));
+//   absl::Duration next = cursor->NextChange();  // until then it is the same
+//
+// In files (world_file.h), each with an optional `scale`:
+//   {constant: 20}
+//   {steps: [{at: 0s, rate: 10}, {at: 60s, rate: 50}], repeat: true}
+//   {ramp: {from: 0, to: 100, over: 10m}}
+//   {square: {low: 10, high: 90, period: 4m}}
+//   {sine: {low: 10, high: 90, period: 10m}}
+//   {flashCrowd: {base: 10, peak: 500, at: 10m, rise: 30s, hold: 5m, fall: 5m}}
+//   {poisson: {rate: 20, every: 1s}}
+//   {sum: [{constant: 5}, {poisson: {rate: 20, every: 1s}}]}
+//   {trace: FILE, time: COLUMN, value: COLUMN, perStep: true, gap: hold | zero | refuse, repeat:
+//   true}
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -11,8 +26,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "autoscaler/sim/trace.h"
 
 namespace neap::sim {
 
@@ -26,17 +45,20 @@ class LoadCursor {
   virtual ~LoadCursor() = default;
   // The rate at `since_start`, 0 to kMaxRate; never earlier than at the last call.
   virtual int64_t At(absl::Duration since_start) = 0;
-  // When the rate may next differ from that of the last At; InfiniteDuration: never. Shapes without
-  // steps (ramp, sine) change every kResolution.
+  // When the rate may next differ from that of the last At; InfiniteDuration: never. Where a shape
+  // has no steps (ramp, sine, a crowd that grows) it changes at each multiple of kResolution.
   virtual absl::Duration NextChange() = 0;
-  // When the load is over (a trace's last row, which lasts as long as the one before it); known
-  // only once it was reached, InfiniteDuration before, and for loads without an end.
+  // When the load is over, its rate 0 from there on: a trace's last row lasts one usual step; a sum
+  // ends with the last of its parts. InfiniteDuration until At has reached it, and for loads
+  // without an end.
   virtual absl::Duration Ended() const = 0;
   // Why a trace could not be read further; the rate is 0 from there on.
   virtual absl::Status status() const = 0;
 
   static constexpr absl::Duration kResolution = absl::Seconds(1);
 };
+
+class Shape;  // shapes.h
 
 class Load {
  public:
@@ -49,7 +71,16 @@ class Load {
   struct Wave {
     int64_t low = 0;
     int64_t high = 0;
-    absl::Duration period = absl::Minutes(5);
+    absl::Duration period = absl::Minutes(5);  // > 0
+  };
+  // `base` until `at`, up to `peak` in a straight line, `hold` there, and down again.
+  struct Crowd {
+    int64_t base = 0;
+    int64_t peak = 0;
+    absl::Duration at = absl::Minutes(10);
+    absl::Duration rise = absl::Seconds(30);
+    absl::Duration hold = absl::Minutes(5);
+    absl::Duration fall = absl::Minutes(5);
   };
 
   Load() = default;  // none: 0 at all times
@@ -61,31 +92,37 @@ class Load {
   static Load Ramp(int64_t from, int64_t to, absl::Duration over);
   static Load Square(Wave wave);  // half a period low, half a period high
   static Load Sine(Wave wave);    // begins half way up; from a table
-  // The same, times thousandths / 1000, and with its time running speed / 1000 times as fast.
+  static Load FlashCrowd(Crowd crowd);
+  // As many as came by chance: each `every` (> 0) a new rate, of a number of arrivals that has
+  // Poisson's distribution around `rate` times `every`.
+  static Load Poisson(int64_t rate, absl::Duration every);
+  static Load Sum(std::vector<Load> parts);
+  // Read row by row from a file (trace.h) by each cursor; `path` "-" is standard input, for one
+  // cursor alone. Repeating (regular files only), it begins anew when it is over. A single row
+  // holds for ever.
+  static Load Trace(std::string path, TraceOptions options, bool repeat = false);
+  // The same, times thousandths / 1000, and with its time running speed / 1000 times as fast. Of a
+  // load scaled twice both count, in whole millionths.
   Load Scaled(int64_t thousandths, int64_t speed) const;
 
   // From its beginning. `seed` is for those with chance in them. Errors: a trace file that can't be
-  // opened. The cursor does not refer to this value.
+  // opened, that has no row or is of requests. The cursor does not refer to this value.
   absl::StatusOr<std::unique_ptr<LoadCursor>> Open(uint64_t seed) const;
 
-  // The rate at that time since the world began, 0 to kMaxRate.
+  // The rate at that time since the world began, 0 to kMaxRate, with seed 0; 0 where a trace can't
+  // be read.
   int64_t At(absl::Duration since_start) const;
 
  private:
-  enum class Shape { kNone, kSteps, kRamp, kSquare, kSine };
-  Shape shape_ = Shape::kNone;
-  std::shared_ptr<const std::vector<Point>> points_;
-  bool repeat_ = false;
-  Wave wave_;  // also of a ramp
-  int64_t thousandths_ = 1000;
-  int64_t speed_ = 1000;
+  explicit Load(std::shared_ptr<const Shape> shape) : shape_(std::move(shape)) {}
+
+  std::shared_ptr<const Shape> shape_;              // of one part; none in a sum
+  std::shared_ptr<const std::vector<Load>> parts_;  // of a sum
+  int64_t scale_ = 1'000'000;                       // millionths
+  int64_t speed_ = 1'000'000;
 };
 
-// A recorded trace: CSV with a time and a rate per row, a header line or none. The columns are the
-// first two, separated by ',', ';' or a tab. Times are seconds (milliseconds when beyond 10^11),
-// RFC 3339 or "2014-07-01 00:00:00", and must ascend; the first row is time 0. Errors:
-// InvalidArgument with source:line for text, missing columns, negative, non-finite or too high
-// rates, and times that do not ascend.
+// A whole trace of rates at once, of text that is there.
 absl::StatusOr<std::vector<Load::Point>> ParseTrace(std::string_view csv, std::string_view source);
 
 }  // namespace neap::sim
