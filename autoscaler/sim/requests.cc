@@ -51,7 +51,7 @@ int64_t Requests::next() const {
 
 int64_t Requests::Advance(int64_t to) {
   const size_t drained = drained_.size();
-  for (int64_t when = next(); when <= to; when = next()) {
+  for (int64_t when = next(); when <= to && when != kNever; when = next()) {
     now_ = std::max(now_, when);
     if (events_.next() == when) {
       Handle(events_.Take());

@@ -70,7 +70,8 @@ class Requests {
   // Why the trace could not be read further.
   const absl::Status& status() const { return arrivals_.status(); }
 
-  // ---- pods, by a number that is theirs until Remove; what is said holds from now() on ----
+  // ---- pods, by a number that is theirs until Remove ----
+  // What is said holds from now() on: Advance to the moment first.
   int Add();         // one without a process
   int AddServing();  // one that has been up, ready and known for long, as at a world's beginning
   // Its process boots from now() on. Returns when it will listen; without a boot it does now;
