@@ -52,8 +52,12 @@ void Report::Record(std::string_view path, std::span<const std::string_view> nam
 
 Fields::Fields(const value::Value* map, std::string path, Report& report,
                std::initializer_list<std::string_view> known)
+    : Fields(map, std::move(path), report,
+             std::span<const std::string_view>(known.begin(), known.size())) {}
+
+Fields::Fields(const value::Value* map, std::string path, Report& report,
+               std::span<const std::string_view> names)
     : place_(map), path_(std::move(path)), report_(report) {
-  const std::vector<std::string_view> names(known);
   report_.Record(path_, names);
   if (map == nullptr || map->is_null()) return;
   if (!map->is_map()) {

@@ -43,6 +43,8 @@ class Fields {
   // names are reported at once.
   Fields(const value::Value* map, std::string path, Report& report,
          std::initializer_list<std::string_view> known);
+  Fields(const value::Value* map, std::string path, Report& report,
+         std::span<const std::string_view> known);
   // The field `key` of `parent`: when it is missing, errors point at the parent.
   Fields(Fields& parent, std::string_view key, std::initializer_list<std::string_view> known);
   // A map with names of the user's own (labels, a trigger's metadata): none is unknown.
