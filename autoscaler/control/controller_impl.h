@@ -59,8 +59,8 @@ class Controller::Impl {
   // What the records of this step point to; until the next step. Each is used again with the memory
   // that it has.
   struct Kept {
-    std::string uid;
     std::shared_ptr<const core::AutoscalerSpec> spec;
+    std::string key;  // of the object, "ns/name"
     core::Observation seen;
     std::vector<core::MetricInput> metrics;
     std::vector<std::string> overlapping;
@@ -117,7 +117,7 @@ class Controller::Impl {
   void Observe(Target& target, bool takes_base, Kept& kept);
   // What the decision leaves when nothing was written.
   void RememberUntried(Target& target, const Kept& kept);
-  void RememberSelector(Target& target);
+  void RememberSelector(Target& target, const std::string& key);
 
   // ---- writing.cc ----
   void Want(Target& target);  // its decision asks for a write

@@ -35,6 +35,7 @@ Controller::Impl::Kept& Controller::Impl::Keep() {
 
 void Controller::Impl::Observe(Target& target, bool takes_base, Kept& kept) {
   kept.spec = target.spec;
+  kept.key.assign(target.spec->key.ns).append("/").append(target.spec->key.name);
   kept.before = target.memory.outcome.history;
   kept.previous = target.memory.outcome.status;
   kept.metrics.clear();
@@ -62,7 +63,7 @@ void Controller::Impl::Observe(Target& target, bool takes_base, Kept& kept) {
       seen.pods = target.pods->pods;
       seen.requests = target.pods->requests;
     }
-    kept.overlapping = pods_.Overlapping(*target.pods, target.spec->key.Text(), !target.needs_pods);
+    pods_.Overlapping(*target.pods, kept.key, !target.needs_pods, &kept.overlapping);
     seen.overlapping = kept.overlapping;
   }
   seen.metrics = kept.metrics;
@@ -101,7 +102,7 @@ void Controller::Impl::Decide(Target& target, Cause cause) {
   if (taken.verdict == core::Verdict::kFailed || taken.verdict == core::Verdict::kNoScale) {
     ++target.failures;
   }
-  RememberSelector(target);
+  RememberSelector(target, kept.key);
   actions_.emplace_back(DecisionRecord{.uid = target.uid,
                                        .decision_id = target.decision_id,
                                        .spec = kept.spec.get(),
@@ -120,16 +121,15 @@ void Controller::Impl::Decide(Target& target, Cause cause) {
 
 // Upstream enters an object's selector once it is about to read its metrics; from then on others
 // with pods in common are ambiguous.
-void Controller::Impl::RememberSelector(Target& target) {
+void Controller::Impl::RememberSelector(Target& target, const std::string& key) {
   const core::Verdict verdict = target.memory.decision.verdict;
   if (target.pods == nullptr ||
       (verdict != core::Verdict::kComputed && verdict != core::Verdict::kFailed)) {
     return;
   }
   std::vector<std::string>& keys = target.pods->remembered;
-  std::string key = target.spec->key.Text();
   const auto at = std::lower_bound(keys.begin(), keys.end(), key);
-  if (at == keys.end() || *at != key) keys.insert(at, std::move(key));
+  if (at == keys.end() || *at != key) keys.insert(at, key);
 }
 
 void Controller::Impl::RememberUntried(Target& target, const Kept& kept) {

@@ -319,18 +319,20 @@ void PodTable::Settle() {
   }
 }
 
-std::vector<std::string> PodTable::Overlapping(const Set& set, const std::string& self,
-                                               bool assume_pods) const {
-  std::vector<std::string> keys;
-  if (set.pods.empty() && !assume_pods) return keys;
-  keys = set.remembered;
-  for (const auto& [other, count] : set.shared) {
-    keys.insert(keys.end(), other->remembered.begin(), other->remembered.end());
+void PodTable::Overlapping(const Set& set, const std::string& self, bool assume_pods,
+                           std::vector<std::string>* keys) const {
+  if (set.pods.empty() && !assume_pods) {
+    keys->clear();
+    return;
   }
-  keys.push_back(self);
-  std::sort(keys.begin(), keys.end());
-  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
-  return keys;
+  *keys = set.remembered;
+  for (const auto& [other, count] : set.shared) {
+    keys->insert(keys->end(), other->remembered.begin(), other->remembered.end());
+  }
+  if (keys->size() == 1 && keys->front() == self) return;  // nearly always
+  keys->push_back(self);
+  std::sort(keys->begin(), keys->end());
+  keys->erase(std::unique(keys->begin(), keys->end()), keys->end());
 }
 
 }  // namespace neap::control

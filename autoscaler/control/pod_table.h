@@ -57,8 +57,8 @@ class PodTable {
 
   // Keys of the autoscalers whose remembered selector matches at least one of `set`'s pods, sorted;
   // `self` always. With `assume_pods` those with the very selector count though no pod is known.
-  std::vector<std::string> Overlapping(const Set& set, const std::string& self,
-                                       bool assume_pods) const;
+  void Overlapping(const Set& set, const std::string& self, bool assume_pods,
+                   std::vector<std::string>* keys) const;
 
   size_t pods() const { return pods_; }
 

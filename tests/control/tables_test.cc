@@ -67,6 +67,12 @@ TEST(PodTable, ChangesMoveAPodBetweenSets) {
   EXPECT_EQ(table.pods(), 0u);
 }
 
+std::vector<std::string> OverlappingOf(const PodTable& table, const PodTable::Set& web) {
+  std::vector<std::string> keys;
+  table.Overlapping(web, "shop/web", /*assume_pods=*/false, &keys);
+  return keys;
+}
+
 TEST(PodTable, OverlapsAreThoseWithAPodInCommon) {
   PodTable table;
   PodTable::Set* web = Acquire(table, "app=web");
@@ -76,12 +82,12 @@ TEST(PodTable, OverlapsAreThoseWithAPodInCommon) {
   blue->remembered = {"shop/blue"};
   table.Change({.ns = "shop", .name = "a", .pod = PodOf("a", {{"app", "web"}})});
   table.Change({.ns = "shop", .name = "b", .pod = PodOf("b", {{"colour", "blue"}})});
-  EXPECT_THAT(table.Overlapping(*web, "shop/web", false), ElementsAre("shop/web"));
+  EXPECT_THAT(OverlappingOf(table, *web), ElementsAre("shop/web"));
   table.Change(
       {.ns = "shop", .name = "c", .pod = PodOf("c", {{"app", "web"}, {"colour", "blue"}})});
-  EXPECT_THAT(table.Overlapping(*web, "shop/web", false), ElementsAre("shop/blue", "shop/web"));
+  EXPECT_THAT(OverlappingOf(table, *web), ElementsAre("shop/blue", "shop/web"));
   table.Change({.ns = "shop", .name = "c", .pod = {}});
-  EXPECT_THAT(table.Overlapping(*web, "shop/web", false), ElementsAre("shop/web"));
+  EXPECT_THAT(OverlappingOf(table, *web), ElementsAre("shop/web"));
 }
 
 TEST(PodTable, RequestsOfOneTemplateAreOne) {
