@@ -240,6 +240,13 @@ def test_each_target_can_be_chosen(browser, pages):
     assert browser.console == []
 
 
+def test_a_run_without_a_course_has_its_figures(browser, pages):
+    browser.open(pages / "bare.html")
+    text = browser.run("document.body.innerText")
+    assert "The course of this run was not kept." in text and "Pod-hours" in text
+    assert browser.console == []
+
+
 def test_policies_are_columns_and_each_has_its_run(browser, pages):
     browser.open(pages / "comparison.html")
     heads = browser.run("[...document.querySelectorAll('.policies thead th')].map(e => e.firstChild.nextSibling.textContent)")

@@ -122,6 +122,11 @@ int Write(const std::string& directory) {
   write("hostile.html", HtmlReport({&hostile, 1}));
   const sim::Result many = ManyTargets();
   write("targets.html", HtmlReport({&many, 1}, kMeta));
+  sim::Result bare;  // figures alone, as tune makes them
+  bare.name = "bare";
+  bare.targets.resize(1);
+  bare.targets[0].service.arrived = 1000;
+  write("bare.html", HtmlReport({&bare, 1}));
   const std::vector<sim::Result> two = {MadeUpRun("first"),
                                         MadeUpRun("second", 1, {.per_pod = 18})};
   write("two.html", HtmlReport(two));

@@ -111,8 +111,8 @@ function showComparison(doc) {
     const names = ["all policies together", ...results.map((r) => r.name)];
     body.append(make("div", { class: "choices" }, chooser("Show", names, 0, choose), targetChooser), inner);
     root.append(section(`Runs of seed ${results[0].seed}`, ...thinnedNote(runs), body));
-    if (most.targets.length) choose(0);
-    else inner.append(make("p", {}, "These runs have no target."));
+    if (results.every((r) => r.targets.length && r.targets[0].series.load.mean.length)) choose(0);
+    else inner.append(make("p", {}, "The course of these runs was not kept."));
   }
   root.append(assumptionsSection(doc.assumptions), originSection(doc, [["Seeds", doc.seeds.join(", ")]]));
 }

@@ -42,7 +42,8 @@ Json JsonReport(std::span<const sim::Result> results, const ReportMeta& meta = {
 std::string HtmlReport(std::span<const sim::Result> results, const ReportMeta& meta = {});
 
 // One row per bucket: time (RFC 3339), seconds since the start, then mean, least and greatest of
-// each series; an empty cell is a bucket without a value. RFC 4180 with a heading.
+// each series; an empty cell is a bucket without a value. Quoted as RFC 4180
+// says, with a heading, lines end as Unix has them.
 std::string SeriesCsv(const sim::Result& result, const sim::TargetResult& target);
 // One row per kept decision.
 std::string DecisionsCsv(const sim::Result& result, const sim::TargetResult& target);

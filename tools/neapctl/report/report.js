@@ -221,6 +221,10 @@ function changesSection(result, target, onPick) {
 
 // Plots, decision panel and changes below `parent`; gives what takes them away again.
 function showTarget(parent, doc, result, target) {
+  if (!target.series.load.mean.length) {
+    parent.append(make("p", {}, "The course of this run was not kept."), changesSection(result, target, () => {}));
+    return () => parent.replaceChildren();
+  }
   const missing = [];
   const plots = plotsOf(doc, result, target, missing);
   const area = make("div", { class: "plots" });
