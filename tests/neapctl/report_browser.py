@@ -15,7 +15,8 @@ DEADLINE = 90  # seconds for one answer: the machine may be busy
 
 class Browser:
     def __init__(self):
-        self._folder = tempfile.TemporaryDirectory(prefix="neap-browser-")
+        # The browser's own children may still write into it when it has ended.
+        self._folder = tempfile.TemporaryDirectory(prefix="neap-browser-", ignore_cleanup_errors=True)
         ours_in, theirs_out = os.pipe()
         theirs_in, ours_out = os.pipe()
         self._in, self._out = ours_in, ours_out
@@ -38,10 +39,11 @@ class Browser:
             self.call(f"{domain}.enable")
 
     def close(self):
-        self._process.terminate()
+        self._session = None
         try:
+            self.call("Browser.close")
             self._process.wait(30)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, TimeoutError, ConnectionError, BrokenPipeError):
             self._process.kill()
             self._process.wait()
         os.close(self._in)
