@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "autoscaler/base/check.h"
+#include "autoscaler/base/duration.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/sim/events.h"
 #include "autoscaler/sim/meters.h"
@@ -24,6 +25,8 @@ constexpr uint64_t kOwnChance = 0x77726974;  // a stream of numbers apart from t
 constexpr char kSpecView[] = "api";
 // How often a quiet view says that it is alive.
 constexpr int64_t kHearEvery = 30'000'000'000;
+// Of a run that is to last until its loads have ended.
+constexpr absl::Duration kLongest = absl::Hours(24 * 366 * 3);
 // After which the client of the API server gives a write up (kube/scale_writer.h).
 constexpr int64_t kWriteTimeout = 10'000'000'000;
 // The API server's words for a JSON Patch whose test failed.
@@ -79,25 +82,14 @@ class Simulation::Impl {
     return world_.status();
   }
 
-  absl::Status Run(const std::function<bool(absl::Duration)>& progress) {
-    constexpr int kParts = 100;
-    const bool endless = spec_.duration == absl::InfiniteDuration();
-    const absl::Duration part = endless ? absl::Hours(1) : spec_.duration / kParts;
-    for (int i = 1;; ++i) {
-      const absl::Duration passed = i == kParts && !endless ? spec_.duration : part * i;
-      if (endless && world_.loads_ended() <= spec_.start + passed) {
-        NEAP_RETURN_IF_ERROR(Advance(std::max(world_.loads_ended(), now())));
-        break;
-      }
-      NEAP_RETURN_IF_ERROR(Advance(spec_.start + passed));
-      if (!endless && i == kParts) break;
-      if (progress && !progress(passed)) {
-        Look();
-        return absl::CancelledError("the simulation was ended early");
-      }
-    }
+  using Progress = std::function<bool(absl::Duration)>;
+
+  absl::Status Run(const Progress& progress) {
+    const absl::Status status = spec_.duration == absl::InfiniteDuration()
+                                    ? RunUntilLoadsEnd(progress)
+                                    : RunFor(spec_.duration, progress);
     Look();
-    return absl::OkStatus();
+    return status;
   }
 
   absl::Time now() const { return TimeOf(now_); }
@@ -159,6 +151,35 @@ class Simulation::Impl {
   }
 
   // ---- time ----
+
+  absl::Status RunFor(absl::Duration duration, const Progress& progress) {
+    constexpr int kParts = 100;
+    for (int i = 1; i <= kParts; ++i) {
+      const absl::Duration passed = i == kParts ? duration : duration / kParts * i;
+      NEAP_RETURN_IF_ERROR(Advance(spec_.start + passed));
+      if (progress && !progress(passed)) return Ended();
+    }
+    return absl::OkStatus();
+  }
+
+  // That they have ended is known when it is reached: tick by tick, so as not to miss it.
+  absl::Status RunUntilLoadsEnd(const Progress& progress) {
+    constexpr absl::Duration kTellEvery = absl::Hours(1);
+    absl::Duration told;
+    for (absl::Duration passed; world_.loads_ended() > now(); passed += spec_.world.tick) {
+      if (passed > kLongest) {
+        return base::FailedPrecondition("the loads have not ended within {}: give a duration",
+                                        base::FormatDuration(kLongest));
+      }
+      NEAP_RETURN_IF_ERROR(Advance(spec_.start + passed));
+      if (passed < told + kTellEvery) continue;
+      told = passed;
+      if (progress && !progress(passed)) return Ended();
+    }
+    return absl::OkStatus();
+  }
+
+  static absl::Status Ended() { return absl::CancelledError("the simulation was ended early"); }
 
   // To the next moment at which something happens and through it; false when that lies beyond
   // `limit`, where the world stands then.

@@ -132,7 +132,8 @@ class Simulation {
   Simulation& operator=(const Simulation&) = delete;
 
   // To the end. `progress` is called about every 1 % with the time passed; false ends the run
-  // early (Cancelled). Errors: a trace that can't be read.
+  // early (Cancelled). Errors: a trace that can't be read; FailedPrecondition when it is to last
+  // until the loads have ended and they do not within three years.
   absl::Status Run(const std::function<bool(absl::Duration)>& progress = nullptr);
   // Everything up to `to`, included.
   absl::Status Advance(absl::Time to);

@@ -82,10 +82,13 @@ core::MetricSpec External(const std::string& name) {
   return Metric(core::MetricSource::kExternal, name);
 }
 
-// 40 requests per second; 100 from the second minute on.
+// 40 requests per second; 100 from the second minute on. Two pods do all of it.
 SimulationSpec Steps() {
-  return Web(Load::Steps({{absl::ZeroDuration(), 40'000}, {absl::Minutes(1), 100'000}},
-                         /*repeat=*/false));
+  SimulationSpec spec =
+      Web(Load::Steps({{absl::ZeroDuration(), 40'000}, {absl::Minutes(1), 100'000}},
+                      /*repeat=*/false));
+  spec.world.deployments[0].capacity = 0;
+  return spec;
 }
 
 TEST(Pipeline, ExternalMetricIsTheValueOfTheMoment) {

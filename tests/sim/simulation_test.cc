@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "autoscaler/sim/recorder.h"
 #include "tests/sim/specs.h"
 
@@ -37,10 +39,11 @@ TEST(Simulation, ScalesByTheLoadWithinOnePeriod) {
   Ran ran(Step());
   ran.Go();
   const Watcher& w = ran.watcher;
-  ASSERT_EQ(w.scales.size(), 2u);
-  EXPECT_THAT(w.scales[0], HasSubstr("2 -> 8"));  // four or twice the count at once
-  EXPECT_THAT(w.scales[1], HasSubstr("8 -> 10"));
-  EXPECT_EQ(w.outcomes.size(), 2u);
+  ASSERT_EQ(w.scales.size(), 3u);  // four or twice the count at once
+  EXPECT_THAT(w.scales[0], HasSubstr("2 -> 4"));
+  EXPECT_THAT(w.scales[1], HasSubstr("4 -> 8"));
+  EXPECT_THAT(w.scales[2], HasSubstr("8 -> 10"));
+  EXPECT_EQ(w.outcomes.size(), 3u);
   EXPECT_EQ(ran.simulation.world().deployments()[0].ready, 10);
   // Once per 15 s from the beginning on.
   EXPECT_NEAR(w.decisions, 40, 2);
@@ -142,12 +145,25 @@ TEST(Simulation, ShowsTheWorldAtEachTickAndAtTheEnd) {
 }
 
 TEST(Simulation, EndsWhenTheLoadsHaveEnded) {
+  const std::string path = ::testing::TempDir() + "/ends.csv";
+  std::ofstream(path) << "time,rate\n0,15\n120,95\n";
   SimulationSpec spec = Step();
+  spec.world.deployments[0].load = Load::Trace(path, {});
   spec.duration = absl::InfiniteDuration();
   Ran ran(spec);
   ran.Go();
-  // The last step lasts as long as the one before it.
+  // The last row lasts as long as the one before it.
   EXPECT_EQ(ran.simulation.now(), spec.start + absl::Minutes(4));
+  EXPECT_EQ(ran.watcher.seen_until, ran.simulation.now());
+}
+
+TEST(Simulation, SaysThatATraceCanNotBeRead) {
+  const std::string path = ::testing::TempDir() + "/bad.csv";
+  std::ofstream(path) << "time,rate\n0,15\n120,many\n";
+  SimulationSpec spec = Step();
+  spec.world.deployments[0].load = Load::Trace(path, {});
+  Ran ran(spec);
+  EXPECT_THAT(std::string(ran.simulation.Run().message()), HasSubstr("bad.csv:3"));
 }
 
 TEST(Simulation, CanBeEndedEarly) {
