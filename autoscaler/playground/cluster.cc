@@ -91,7 +91,9 @@ void Cluster::Show(const sim::Change& change) {
   }
   const sim::Pod* pod = world_.FindPod(deployment.spec.ns, change.pod);
   if (pod == nullptr) return;  // came and went since the last look
-  store_.Put(KindId::kPod, MakePod(deployment, *pod, store_.NextVersion()));
+  const std::string_view node =
+      pod->node < 0 ? "" : std::string_view(world_.nodes()[static_cast<size_t>(pod->node)].name);
+  store_.Put(KindId::kPod, MakePod(deployment, *pod, node, store_.NextVersion()));
   Notify(KindId::kPod);
 }
 

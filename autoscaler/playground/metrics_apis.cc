@@ -19,20 +19,14 @@ std::string LabelsText(const base::Labels& labels) {
 
 // One PodMetrics without apiVersion and kind. As text: there may be thousands a second.
 void AppendPod(const sim::Deployment& deployment, const std::string& labels, const sim::Pod& pod,
-               std::string& out) {
+               const sim::CpuSample& sample, std::string& out) {
   fmt::format_to(
       std::back_inserter(out),
       R"({{"metadata":{{"name":"{}","namespace":"{}","creationTimestamp":"{}","labels":{}}},)"
       R"("timestamp":"{}","window":"{}","containers":[{{"name":"{}","usage":{{"cpu":"{}","memory":"{}Ki"}}}}]}})",
-      pod.name, deployment.spec.ns, base::FormatTime(pod.sampled_at), labels,
-      base::FormatTime(pod.sampled_at), base::FormatDuration(pod.sample_window),
-      deployment.spec.container, pod.cpu == 0 ? "0" : fmt::format("{}n", pod.cpu),
-      deployment.spec.memory_usage / 1024);
-}
-
-// A sample is shown from the first one on, until the pod ends.
-bool Sampled(const sim::Pod& pod) {
-  return pod.sampled_at != absl::InfinitePast() && !pod.deleting();
+      pod.name, deployment.spec.ns, base::FormatTime(sample.at), labels,
+      base::FormatTime(sample.at), base::FormatDuration(sample.window), deployment.spec.container,
+      sample.cpu == 0 ? "0" : fmt::format("{}n", sample.cpu), deployment.spec.memory_usage / 1024);
 }
 
 absl::StatusOr<base::Selector> SelectorOf(const ApiRequest& request, std::string_view key) {
@@ -43,7 +37,9 @@ Answer OnePod(Cluster& cluster, const std::string& ns, const std::string& name) 
   base::MutexLock lock(cluster.mutex);
   cluster.Sync();
   const sim::Pod* pod = cluster.world().FindPod(ns, name);
-  if (pod == nullptr || !Sampled(*pod)) {
+  const std::optional<sim::CpuSample> sample =
+      pod == nullptr ? std::nullopt : cluster.world().Sample(*pod);
+  if (!sample) {
     return Failure(
         404, "NotFound", fmt::format("podmetrics.metrics.k8s.io \"{}/{}\" not found", ns, name),
         Json({{"name", ns + "/" + name}, {"group", "metrics.k8s.io"}, {"kind", "podmetrics"}})
@@ -51,7 +47,7 @@ Answer OnePod(Cluster& cluster, const std::string& ns, const std::string& name) 
   }
   const auto& deployment = cluster.world().deployments()[static_cast<size_t>(pod->deployment)];
   std::string item;
-  AppendPod(deployment, LabelsText(deployment.pod_labels), *pod, item);
+  AppendPod(deployment, LabelsText(LabelsOf(deployment, *pod)), *pod, *sample, item);
   return Ok(R"({"kind":"PodMetrics","apiVersion":"metrics.k8s.io/v1beta1",)" + item.substr(1));
 }
 
@@ -129,11 +125,15 @@ Answer PodMetrics(Cluster& cluster, const ApiRequest& request, std::span<const s
   for (const sim::Deployment& deployment : cluster.world().deployments()) {
     if (!ns.empty() && deployment.spec.ns != ns) continue;
     if (!selector->Matches(deployment.pod_labels)) continue;
-    const std::string labels = LabelsText(deployment.pod_labels);
-    for (const auto& pod : deployment.pods) {
-      if (!Sampled(*pod)) continue;
+    std::string labels;
+    int revision = -1;  // whose labels these are
+    for (const sim::Pod* pod : deployment.pods) {
+      const std::optional<sim::CpuSample> sample = cluster.world().Sample(*pod);
+      if (!sample) continue;
+      if (pod->revision != revision) labels = LabelsText(LabelsOf(deployment, *pod));
+      revision = pod->revision;
       if (out.size() > empty) out += ',';
-      AppendPod(deployment, labels, *pod, out);
+      AppendPod(deployment, labels, *pod, *sample, out);
     }
   }
   out += "]}";

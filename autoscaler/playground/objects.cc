@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "autoscaler/base/duration.h"
 #include "autoscaler/base/quantity.h"
 
@@ -48,22 +50,33 @@ Json PodStatus(const sim::Pod& pod, const sim::DeploymentSpec& spec) {
     ready["reason"] = containers_ready["reason"] = "ContainersNotReady";
     ready["message"] = containers_ready["message"] = why;
   }
-  Json state = running ? Json({{"running", {{"startedAt", base::FormatTime(pod.running_at)}}}})
-                       : Json({{"waiting", {{"reason", "ContainerCreating"}}}});
-  Json status = {{"phase", running ? "Running" : "Pending"},
-                 {"conditions", Json::array({Condition("Initialized", true, pod.created),
-                                             std::move(ready), std::move(containers_ready),
-                                             Condition("PodScheduled", true, pod.created)})},
-                 {"hostIP", "127.0.0.1"}};
+  Json scheduled =
+      Condition("PodScheduled", pod.scheduled(), std::min(pod.scheduled_at, pod.created));
+  if (!pod.scheduled()) {
+    scheduled["reason"] = "Unschedulable";
+    scheduled["message"] = "no node has room for it";
+  }
+  Json state = {{"waiting", {{"reason", "ContainerCreating"}}}};
+  if (pod.backing_off) {
+    state["waiting"]["reason"] = "CrashLoopBackOff";
+  } else if (running) {
+    state = {{"running", {{"startedAt", base::FormatTime(pod.running_at)}}}};
+  }
+  Json status = {
+      {"phase", running ? "Running" : "Pending"},
+      {"conditions", Json::array({Condition("Initialized", true, pod.created), std::move(ready),
+                                  std::move(containers_ready), std::move(scheduled)})}};
+  status["qosClass"] = "Burstable";
+  if (!pod.scheduled()) return status;  // no kubelet says more
+  status["hostIP"] = "127.0.0.1";
   if (running) status["podIP"] = "127.0.0.1";
   status["startTime"] = base::FormatTime(pod.created);
   status["containerStatuses"] = Json::array({{{"name", spec.container},
                                               {"state", std::move(state)},
                                               {"ready", pod.ready},
-                                              {"restartCount", 0},
+                                              {"restartCount", pod.restarts},
                                               {"image", spec.image},
-                                              {"started", running}}});
-  status["qosClass"] = "Burstable";
+                                              {"started", running && !pod.backing_off}}});
   return status;
 }
 
@@ -72,8 +85,8 @@ Json DeploymentStatus(const sim::Deployment& deployment) {
   // Zeros are left out, as the API's encoder does.
   if (deployment.active > 0) {
     status["replicas"] = deployment.active;
-    status["updatedReplicas"] = deployment.active;
   }
+  if (deployment.updated() > 0) status["updatedReplicas"] = deployment.updated();
   if (deployment.ready > 0) {
     status["readyReplicas"] = deployment.ready;
     status["availableReplicas"] = deployment.ready;
@@ -141,53 +154,63 @@ ObjectPtr MakeNamespace(std::string_view name, std::string uid, absl::Time creat
 ObjectPtr MakeDeployment(const sim::Deployment& deployment, uint64_t version) {
   const sim::DeploymentSpec& spec = deployment.spec;
   const Json labels = LabelsJson(spec.labels);
-  const Json document = {{"metadata",
-                          {{"name", spec.name},
-                           {"namespace", spec.ns},
-                           {"uid", deployment.uid},
-                           {"resourceVersion", std::to_string(version)},
-                           {"generation", deployment.generation},
-                           {"creationTimestamp", base::FormatTime(deployment.created)},
-                           {"labels", labels}}},
-                         {"spec",
-                          {{"replicas", deployment.replicas},
-                           {"selector", {{"matchLabels", labels}}},
-                           {"template",
-                            {{"metadata", {{"creationTimestamp", nullptr}, {"labels", labels}}},
-                             {"spec",
-                              {{"containers", Json::array({ContainerJson(spec)})},
-                               {"restartPolicy", "Always"},
-                               {"terminationGracePeriodSeconds", kGraceSeconds}}}}},
-                           {"strategy",
-                            {{"type", "RollingUpdate"},
-                             {"rollingUpdate", {{"maxUnavailable", "25%"}, {"maxSurge", "25%"}}}}},
-                           {"revisionHistoryLimit", 10},
-                           {"progressDeadlineSeconds", 600}}},
-                         {"status", DeploymentStatus(deployment)}};
+  const Json document = {
+      {"metadata",
+       {{"name", spec.name},
+        {"namespace", spec.ns},
+        {"uid", deployment.uid},
+        {"resourceVersion", std::to_string(version)},
+        {"generation", deployment.generation},
+        {"creationTimestamp", base::FormatTime(deployment.created)},
+        {"labels", labels}}},
+      {"spec",
+       {{"replicas", deployment.replicas},
+        {"selector", {{"matchLabels", labels}}},
+        {"template",
+         {{"metadata", {{"creationTimestamp", nullptr}, {"labels", labels}}},
+          {"spec",
+           {{"containers", Json::array({ContainerJson(spec)})},
+            {"restartPolicy", "Always"},
+            {"terminationGracePeriodSeconds", kGraceSeconds}}}}},
+        {"strategy",
+         {{"type", "RollingUpdate"},
+          {"rollingUpdate",
+           {{"maxUnavailable", spec.max_unavailable}, {"maxSurge", spec.max_surge}}}}},
+        {"revisionHistoryLimit", 10},
+        {"progressDeadlineSeconds", 600}}},
+      {"status", DeploymentStatus(deployment)}};
   return Finish(spec.ns, spec.name, deployment.uid, spec.labels, version, document);
 }
 
-ObjectPtr MakePod(const sim::Deployment& deployment, const sim::Pod& pod, uint64_t version) {
+base::Labels LabelsOf(const sim::Deployment& deployment, const sim::Pod& pod) {
+  base::Labels labels = deployment.pod_labels;
+  labels["pod-template-hash"] = deployment.templates[static_cast<size_t>(pod.revision)].hash;
+  return labels;
+}
+
+ObjectPtr MakePod(const sim::Deployment& deployment, const sim::Pod& pod, std::string_view node,
+                  uint64_t version) {
   const sim::DeploymentSpec& spec = deployment.spec;
+  const base::Labels labels = LabelsOf(deployment, pod);
   Json metadata = {{"name", pod.name},
-                   {"generateName", deployment.pod_name_prefix},
+                   {"generateName", pod.name.substr(0, pod.name.rfind('-') + 1)},
                    {"namespace", spec.ns},
                    {"uid", pod.uid},
                    {"resourceVersion", std::to_string(version)},
                    {"creationTimestamp", base::FormatTime(pod.created)},
-                   {"labels", LabelsJson(deployment.pod_labels)}};
+                   {"labels", LabelsJson(labels)}};
   if (pod.deleting()) {
     metadata["deletionTimestamp"] = base::FormatTime(pod.deleted_at + absl::Seconds(kGraceSeconds));
     metadata["deletionGracePeriodSeconds"] = kGraceSeconds;
   }
-  const Json document = {{"metadata", std::move(metadata)},
-                         {"spec",
-                          {{"containers", Json::array({ContainerJson(spec)})},
-                           {"restartPolicy", "Always"},
-                           {"terminationGracePeriodSeconds", kGraceSeconds},
-                           {"nodeName", "playground"}}},
-                         {"status", PodStatus(pod, spec)}};
-  return Finish(spec.ns, pod.name, pod.uid, deployment.pod_labels, version, document);
+  Json document = {{"metadata", std::move(metadata)},
+                   {"spec",
+                    {{"containers", Json::array({ContainerJson(spec)})},
+                     {"restartPolicy", "Always"},
+                     {"terminationGracePeriodSeconds", kGraceSeconds}}},
+                   {"status", PodStatus(pod, spec)}};
+  if (pod.scheduled()) document["spec"]["nodeName"] = node.empty() ? "playground" : node;
+  return Finish(spec.ns, pod.name, pod.uid, labels, version, document);
 }
 
 ObjectPtr MakeObject(Json document, uint64_t version) {

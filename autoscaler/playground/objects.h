@@ -18,7 +18,11 @@ namespace neap::playground {
 ObjectPtr MakeNamespace(std::string_view name, std::string uid, absl::Time created,
                         uint64_t version);
 ObjectPtr MakeDeployment(const sim::Deployment& deployment, uint64_t version);
-ObjectPtr MakePod(const sim::Deployment& deployment, const sim::Pod& pod, uint64_t version);
+// `node`: its name; "" where the world has no nodes, or the pod has none yet.
+ObjectPtr MakePod(const sim::Deployment& deployment, const sim::Pod& pod, std::string_view node,
+                  uint64_t version);
+// Those of its template.
+base::Labels LabelsOf(const sim::Deployment& deployment, const sim::Pod& pod);
 // From a complete document (with metadata; apiVersion and kind are left out of the body).
 ObjectPtr MakeObject(Json document, uint64_t version);
 

@@ -41,7 +41,6 @@ void Append(const std::array<Family<T>, N>& families, const std::vector<T>& all,
 }
 
 using sim::Deployment;
-using sim::Queue;
 
 constexpr double kThousand = 1000;
 constexpr double kBillion = 1e9;
@@ -63,16 +62,46 @@ const std::array<Family<Deployment>, 7> kOfDeployments = {{
      [](const Deployment& d) { return static_cast<double>(d.pod_cpu * d.ready) / kBillion; }},
 }};
 
-const std::array<Family<Queue>, 4> kOfQueues = {{
+// A queue with what became of its items, in whole ones.
+struct QueueNow {
+  const sim::QueueSpec& spec;
+  int64_t arrival_rate;
+  int64_t waiting;
+  int64_t arrived;
+  int64_t served;
+};
+
+const std::array<Family<QueueNow>, 4> kOfQueues = {{
     {"world_queue_length", "gauge", "Items that wait.",
-     [](const Queue& q) { return static_cast<double>(q.waiting); }},
+     [](const QueueNow& q) { return static_cast<double>(q.waiting); }},
     {"world_queue_arrival_rate", "gauge", "Items that arrive per second.",
-     [](const Queue& q) { return static_cast<double>(q.arrival_rate) / kThousand; }},
+     [](const QueueNow& q) { return static_cast<double>(q.arrival_rate) / kThousand; }},
     {"world_queue_arrived_total", "counter", "Items that have arrived.",
-     [](const Queue& q) { return static_cast<double>(q.arrived); }},
+     [](const QueueNow& q) { return static_cast<double>(q.arrived); }},
     {"world_queue_served_total", "counter", "Items that were taken.",
-     [](const Queue& q) { return static_cast<double>(q.served); }},
+     [](const QueueNow& q) { return static_cast<double>(q.served); }},
 }};
+
+// What waited at the beginning has not arrived.
+std::vector<QueueNow> QueuesNow(const sim::World& world) {
+  std::vector<QueueNow> out;
+  for (size_t i = 0; i < world.queues().size(); ++i) {
+    const sim::Queue& queue = world.queues()[i];
+    const sim::Service& service = world.queue_service(static_cast<int>(i));
+    out.push_back({.spec = queue.spec,
+                   .arrival_rate = queue.arrival_rate,
+                   .waiting = service.waiting / 1000,
+                   .arrived = service.arrived / 1000 - queue.spec.waiting,
+                   .served = service.served / 1000});
+  }
+  return out;
+}
+
+// Brings the totals of all deployments to now.
+const std::vector<Deployment>& DeploymentsNow(const sim::World& world) {
+  for (size_t i = 0; i < world.deployments().size(); ++i) world.deployment(static_cast<int>(i));
+  return world.deployments();
+}
 
 }  // namespace
 
@@ -80,8 +109,8 @@ std::string MetricsPage(Cluster& cluster) {
   std::string out;
   base::MutexLock lock(cluster.mutex);
   cluster.Sync();
-  Append(kOfDeployments, cluster.world().deployments(), "deployment", out);
-  Append(kOfQueues, cluster.world().queues(), "queue", out);
+  Append(kOfDeployments, DeploymentsNow(cluster.world()), "deployment", out);
+  Append(kOfQueues, QueuesNow(cluster.world()), "queue", out);
   return out;
 }
 
@@ -101,7 +130,7 @@ std::string WorldPage(Cluster& cluster) {
                            {"cpu", static_cast<double>(d.pod_cpu * d.ready) / kBillion}});
   }
   Json queues = Json::array();
-  for (const Queue& q : world.queues()) {
+  for (const QueueNow& q : QueuesNow(world)) {
     queues.push_back({{"namespace", q.spec.ns},
                       {"name", q.spec.name},
                       {"length", q.waiting},

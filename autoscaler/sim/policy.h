@@ -72,6 +72,9 @@ struct Facts {
 struct CompletedFacts {
   Facts facts = {};  // nothing that ScenarioFor needs is left open
   std::vector<std::string> assumptions = {};
+  // How long the trace lasts at its speed; infinite when it was not read (standard input).
+  absl::Duration length = absl::InfiniteDuration();
+  std::vector<std::string> hints = {};  // what the numbers say already, before anything runs
 };
 // Several policies share one workload: it has a queue when one of them reads a queue. Errors:
 // NotFound, InvalidArgument for a trace that can't be read, a fact that contradicts another, and
@@ -82,5 +85,10 @@ absl::StatusOr<CompletedFacts> CompleteFacts(const Facts& facts,
 // The policy on that workload. Errors: InvalidArgument naming a metric that nothing in this world
 // gives, or an override in `facts.metrics` that names none of its metrics.
 absl::StatusOr<Scenario> ScenarioFor(const Policy& policy, const CompletedFacts& facts);
+
+// The same world under the HPA as it is: an HPA object with the metrics of the scenario's only
+// object (its triggers as External metrics), its bounds and behavior; guards None, every 15 s. It
+// does not scale to zero.
+Scenario HpaAsItIs(const Scenario& scenario);
 
 }  // namespace neap::sim

@@ -58,6 +58,7 @@ struct Scenario {
 absl::StatusOr<Scenario> LoadScenario(const std::string& path, const ScenarioOptions& options);
 
 // A commented scenario to begin with, for `neapctl scenario init`.
-std::string_view ScenarioTemplate();
+// Kinds: "requests", "queue", "cpu".
+std::string_view ScenarioTemplate(std::string_view kind);
 
 }  // namespace neap::sim

@@ -233,9 +233,9 @@ class PoissonTrack : public Track {
     if (round != round_) {
       round_ = round;
       // Each round has its own chance, so that it does not matter which ones are looked at.
-      Random random(Random(seed_ + static_cast<uint64_t>(round)).Next());
+      Random chance(Random(seed_ + static_cast<uint64_t>(round)).Next());
       const auto milli = static_cast<int64_t>(Wide{rate_} * every_ / kSecond);
-      const Wide drawn = Wide{PoissonCount(milli, random)} * 1000 * kSecond / every_;
+      const Wide drawn = Wide{PoissonCount(milli, chance)} * 1000 * kSecond / every_;
       drawn_ = static_cast<int64_t>(std::min<Wide>(drawn, kMaxRate));
     }
     return drawn_;

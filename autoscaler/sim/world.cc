@@ -4,333 +4,292 @@
 
 #include "autoscaler/base/check.h"
 #include "autoscaler/base/status.h"
+#include "autoscaler/sim/load.h"
+#include "autoscaler/sim/trace.h"
 
 namespace neap::sim {
 namespace {
-
-constexpr int64_t kBillion = 1'000'000'000;
-// Before the world's beginning its pods have been ready this long: longer than what a decision
-// counts as a start.
-constexpr absl::Duration kAgeAtStart = absl::Minutes(10);
 
 std::string NameOf(std::string_view ns, std::string_view name) {
   return fmt::format("{}/{}", ns, name);
 }
 
-// The pods' share of `rate` in CPU, and what they can serve of it.
-void Serve(Deployment& deployment) {
-  const DeploymentSpec& spec = deployment.spec;
-  deployment.served_rate = 0;
-  deployment.pod_cpu = spec.cpu_idle;
-  if (deployment.ready == 0) return;
-  const int64_t per_pod = deployment.rate / deployment.ready;
-  // Thousandths x billionths: at most 10^9 x 10^9 where the file's limits hold.
-  const int64_t wanted = spec.cpu_idle + per_pod * (spec.cpu_per_request / 1000) +
-                         per_pod * (spec.cpu_per_request % 1000) / 1000;
-  deployment.served_rate = deployment.rate;
-  deployment.pod_cpu = wanted;
-  if (spec.cpu_limit == 0 || wanted <= spec.cpu_limit) return;
-  deployment.pod_cpu = spec.cpu_limit;
-  const int64_t left = std::max<int64_t>(0, spec.cpu_limit - spec.cpu_idle);
-  const int64_t most = left / std::max<int64_t>(1, spec.cpu_per_request / 1000);
-  deployment.served_rate = std::min(deployment.rate, most * deployment.ready);
+// A stream of random numbers apart from the others of that seed.
+Random StreamOf(uint64_t seed, uint64_t stream) {
+  Random of_seed(seed);
+  Random of_stream(of_seed.Next() + stream * 0xd1342543de82ef95);
+  return Random(of_stream.Next());
+}
+
+// Streams of the world; deployments have theirs from kDeployments on.
+enum Stream : uint64_t { kNames = 1, kFaults, kMachines, kDeployments = 1000 };
+constexpr uint64_t kQueues = uint64_t{1} << 40;  // of their loads
+
+int64_t Nanos(absl::Duration duration) {
+  return duration == absl::InfiniteDuration() ? kNever : absl::ToInt64Nanoseconds(duration);
 }
 
 }  // namespace
 
 World::World(WorldSpec spec, absl::Time start)
-    : spec_(std::move(spec)), start_(start), now_(start), random_(spec_.seed) {
-  for (const DeploymentSpec& one : spec_.deployments) {
-    const int index = static_cast<int>(deployments_.size());
-    Deployment& deployment = deployments_.emplace_back();
-    deployment.spec = one;
-    if (deployment.spec.labels.empty()) deployment.spec.labels.emplace("app", one.name);
-    deployment.uid = Uid();
-    const std::string hash = random_.Suffix(10);
-    deployment.pod_name_prefix = fmt::format("{}-{}-", one.name, hash);
-    deployment.pod_labels = deployment.spec.labels;
-    deployment.pod_labels.emplace("pod-template-hash", hash);
-    deployment.created = deployment.available_changed = start - kAgeAtStart;
-    deployment.replicas = one.replicas;
-    deployment.observed_generation = deployment.generation;
-    NEAP_CHECK(by_name_.Insert(NameOf(one.ns, one.name), index), "two deployments of one name");
-    shares_.emplace_back();
-    queues_of_.emplace_back();
-  }
-  for (const QueueSpec& one : spec_.queues) {
-    if (one.consumer >= 0) {
-      queues_of_[static_cast<size_t>(one.consumer)].push_back(static_cast<int>(queues_.size()));
-    }
-    queues_.push_back({.spec = one, .waiting = one.waiting});
-    carries_.push_back({.moved = start});
-  }
+    : spec_(std::move(spec)),
+      start_(start),
+      names_(StreamOf(spec_.seed, kNames)),
+      faults_(StreamOf(spec_.seed, kFaults)),
+      machines_(StreamOf(spec_.seed, kMachines)),
+      nodes_(spec_.pools),
+      used_(spec_.quotas.size()) {
+  deployments_.reserve(spec_.deployments.size());
+  workloads_.reserve(spec_.deployments.size());
+  flows_.reserve(spec_.queues.size());
+  for (const DeploymentSpec& one : spec_.deployments) AddDeployment(one);
+  for (const QueueSpec& one : spec_.queues) AddQueue(one);
   for (int i = 0; i < static_cast<int>(deployments_.size()); ++i) {
-    for (int pod = 0; pod < deployments_[static_cast<size_t>(i)].replicas; ++pod) StartPod(i, true);
+    for (int pod = 0; pod < At(i).replicas; ++pod) StartReadyPod(i);
     Recount(i);
+    Spread(i);
+    if (Of(i).requests != nullptr) Plan(0, {.kind = EventKind::kMeasure, .index = i});
   }
-  At(start, {.kind = EventKind::kTick});
-  At(start + spec_.metrics_every, {.kind = EventKind::kSample});
+  for (int i = 0; i < static_cast<int>(nodes_.all().size()); ++i) WatchIdle(i);
+  for (size_t i = 0; i < spec_.faults.size(); ++i) {
+    Plan(Nanos(spec_.faults[i].at), {.kind = EventKind::kFault, .index = static_cast<int>(i)});
+  }
   Advance(start);
-  // Whoever looks now has not missed anything yet, but metrics.k8s.io has been up for a while.
-  Sample();
 }
 
+World::~World() = default;
+
+void World::AddDeployment(const DeploymentSpec& one) {
+  const int index = static_cast<int>(deployments_.size());
+  NEAP_CHECK(by_name_.Insert(NameOf(one.ns, one.name), index), "two deployments of one name");
+  Deployment& deployment = deployments_.emplace_back();
+  deployment.spec = one;
+  if (deployment.spec.labels.empty()) deployment.spec.labels.emplace("app", one.name);
+  deployment.uid = Uid();
+  deployment.created = deployment.available_changed = TimeOf(-kAgeAtStart);
+  deployment.replicas = one.replicas;
+  deployment.observed_generation = deployment.generation;
+  AddTemplate(deployment, one.cpu_per_request, one.crash.permille);
+
+  const uint64_t stream = kDeployments + static_cast<uint64_t>(index);
+  Workload& workload = workloads_.emplace_back(Workload{
+      .flow = {.fluid =
+                   Fluid({.patience = Nanos(one.patience), .objective = Nanos(spec_.objective)}),
+               .cursor = nullptr},
+      .requests = nullptr,
+      .chance = StreamOf(spec_.seed, stream)});
+  for (size_t i = 0; i < spec_.quotas.size(); ++i) {
+    if (spec_.quotas[i].ns == one.ns) workload.quota = static_cast<int>(i);
+  }
+  if (one.requests) {
+    Requests::Options options{
+        .seed = spec_.seed, .number = index, .objective = spec_.objective, .rows = nullptr};
+    if (!one.requests->trace.empty()) {
+      TraceOptions trace_options = one.requests->trace_options;
+      trace_options.kind = TraceKind::kRequests;
+      absl::StatusOr<std::unique_ptr<TraceReader>> rows =
+          TraceReader::Open(one.requests->trace, trace_options);
+      if (rows.ok()) {
+        options.rows = *std::move(rows);
+        workload.of_rows = true;
+      } else {
+        Failed(rows.status());
+      }
+    }
+    workload.requests = std::make_unique<Requests>(*one.requests, std::move(options));
+  }
+  OpenLoad(workload.flow, one.load, stream);
+  FollowLoad(workload.flow, {.kind = EventKind::kLoad, .index = index});
+  for (size_t i = 0; i < one.rollouts.size(); ++i) {
+    Plan(Nanos(one.rollouts[i].at),
+         {.kind = EventKind::kRollout, .index = index, .a = static_cast<uint32_t>(i)});
+  }
+}
+
+void World::AddQueue(const QueueSpec& one) {
+  const int index = static_cast<int>(queues_.size());
+  if (one.consumer >= 0) Of(one.consumer).queues.push_back(index);
+  queues_.push_back({.spec = one});
+  Flow& flow = flows_.emplace_back(
+      Flow{.fluid = Fluid({.objective = Nanos(spec_.objective), .waiting = one.waiting * 1000}),
+           .cursor = nullptr});
+  OpenLoad(flow, one.arrivals, kQueues + static_cast<uint64_t>(index));
+  FollowLoad(flow, {.kind = EventKind::kArrivals, .index = index});
+  SpreadQueue(index);
+}
+
+// ---- time ----
+
+int64_t World::NanosOf(absl::Time time) const { return absl::ToInt64Nanoseconds(time - start_); }
+
 absl::Time World::next_event() const {
-  return events_.empty() ? absl::InfiniteFuture() : events_.begin()->first.first;
+  return queue_.next() == kNever ? absl::InfiniteFuture() : TimeOf(queue_.next());
 }
 
 void World::Advance(absl::Time to) {
-  while (!events_.empty() && events_.begin()->first.first <= to) {
-    auto node = events_.extract(events_.begin());
-    now_ = node.key().first;
-    Handle(node.mapped());
+  const int64_t until = NanosOf(to);
+  while (Step(until)) {
   }
-  now_ = std::max(now_, to);
+  now_ = std::max(now_, until);
 }
 
-void World::At(absl::Time when, Event event) {
-  events_.emplace(std::pair(std::max(when, now_), sequence_++), std::move(event));
+bool World::AdvanceToChange(absl::Time to) {
+  const int64_t until = NanosOf(to);
+  while (changes_.empty()) {
+    if (Step(until)) continue;
+    now_ = std::max(now_, until);
+    return false;
+  }
+  while (Step(now_)) {
+  }
+  return true;
+}
+
+// The next event up to `to`; false when there is none.
+bool World::Step(int64_t to) {
+  if (draining_ > 0 && StepTraffic(std::min(to, queue_.next()))) return true;
+  if (queue_.next() > to) return false;
+  now_ = std::max(now_, queue_.next());
+  ++handled_;
+  Handle(queue_.Take());
+  return true;
+}
+
+void World::Plan(int64_t when, Event event) {
+  if (when != kNever) queue_.At(when, event);
+}
+
+void World::PlanIn(int64_t nanos, Event event) {
+  Plan(nanos >= kNever - now_ ? kNever : now_ + nanos, event);
 }
 
 void World::Handle(const Event& event) {
+  const int index = event.index;
   switch (event.kind) {
-    case EventKind::kTick:
-      Tick();
-      At(now_ + spec_.tick, {.kind = EventKind::kTick});
+    case EventKind::kLoad:
+      FollowLoad(Of(index).flow, event);
+      return Spread(index);
+    case EventKind::kArrivals:
+      FollowLoad(flows_[static_cast<size_t>(index)], event);
+      return SpreadQueue(index);
+    case EventKind::kFluid:
+      if (event.a == Of(index).flow.plan) Spread(index);
       return;
-    case EventKind::kSample:
-      Sample();
-      At(now_ + spec_.metrics_every, {.kind = EventKind::kSample});
+    case EventKind::kQueue:
+      if (event.a == flows_[static_cast<size_t>(index)].plan) SpreadQueue(index);
       return;
+    case EventKind::kMeasure:
+      return Measure(index);
     case EventKind::kReconcile:
-      Reconcile(event.deployment);
+      if (Of(index).reconcile_at == now_) Reconcile(index);
       return;
+    case EventKind::kRollout:
+      return BeginRollout(index, At(index).spec.rollouts[event.a]);
+    case EventKind::kNodeReady:
+      return NodeReady(index);
+    case EventKind::kNodeIdle:
+      return NodeIdle(index, event.a);
+    case EventKind::kNodeBack:
+      return NodeReady(index);
+    case EventKind::kZoneUp:
+      return ZoneUp(zones_down_[static_cast<size_t>(index)]);
+    case EventKind::kFault:
+      return Fault(index);
     default:
-      break;
-  }
-  Pod* pod = Find(event);
-  if (pod == nullptr) return;
-  const DeploymentSpec& spec = deployments_[static_cast<size_t>(event.deployment)].spec;
-  if (event.kind == EventKind::kGone) {
-    Changed(Change::Kind::kPodDeleted, event.deployment, pod->name);
-    pods_.Erase(NameOf(spec.ns, pod->name));
-    std::erase_if(deployments_[static_cast<size_t>(event.deployment)].pods,
-                  [pod](const auto& one) { return one.get() == pod; });
-    return;
-  }
-  if (pod->deleting()) return;  // it ends before it comes up
-  if (event.kind == EventKind::kRunning) {
-    pod->phase = PodPhase::kRunning;
-    pod->running_at = now_;
-    At(now_ + random_.Between(spec.to_ready.min, spec.to_ready.max),
-       {.kind = EventKind::kReady, .deployment = event.deployment, .pod = event.pod});
-  } else {
-    pod->ready = true;
-    pod->ready_at = now_;
-  }
-  Changed(Change::Kind::kPodModified, event.deployment, pod->name);
-  Recount(event.deployment);
-}
-
-void World::Tick() {
-  const int64_t tick = absl::ToInt64Microseconds(spec_.tick);
-  for (size_t i = 0; i < queues_.size(); ++i) {
-    MoveQueue(static_cast<int>(i));
-    queues_[i].service_rate = carries_[i].taken * kBillion / tick;
-    carries_[i].taken = 0;
-    queues_[i].arrival_rate = queues_[i].spec.arrivals.At(now_ - start_);
-  }
-  for (size_t i = 0; i < deployments_.size(); ++i) {
-    if (now_ > start_) deployments_[i].requested += deployments_[i].rate * tick / 1'000'000;
-    int64_t rate = deployments_[i].spec.load.At(now_ - start_);
-    for (int queue : queues_of_[i]) rate += queues_[static_cast<size_t>(queue)].service_rate;
-    deployments_[i].rate = std::min(rate, kMaxRate);
-    Spread(static_cast<int>(i));
+      HandlePod(event);
   }
 }
 
-void World::MoveQueue(int index) {
-  Queue& queue = queues_[static_cast<size_t>(index)];
-  Carry& carry = carries_[static_cast<size_t>(index)];
-  // Thousandths per second x microseconds = billionths of an item.
-  const int64_t passed = absl::ToInt64Microseconds(now_ - carry.moved);
-  carry.moved = now_;
-  carry.arrival += queue.arrival_rate * passed;
-  const int64_t arrived = carry.arrival / kBillion;
-  carry.arrival %= kBillion;
-  queue.arrived += arrived;
-  queue.waiting += arrived;
-  if (queue.spec.consumer < 0) return;
-  const int64_t ready = deployments_[static_cast<size_t>(queue.spec.consumer)].ready;
-  carry.service += std::min(queue.spec.per_pod * ready, kMaxRate) * passed;
-  const int64_t taken = std::min(queue.waiting, carry.service / kBillion);
-  // Who had nothing to do cannot do it later.
-  carry.service = taken == queue.waiting ? 0 : carry.service % kBillion;
-  queue.waiting -= taken;
-  queue.served += taken;
-  carry.taken += taken;
-}
-
-void World::Sample() {
-  for (Deployment& deployment : deployments_) {
-    std::optional<std::pair<absl::Duration, int64_t>> settled;  // pods ready all the time are alike
-    for (const auto& pod : deployment.pods) {
-      const absl::Duration running = now_ - pod->running_at;
-      if (pod->phase != PodPhase::kRunning || pod->deleting() || running < spec_.metrics_every) {
-        continue;
-      }
-      pod->sampled_at = now_;
-      pod->sample_window = std::min(running, spec_.metrics_window);
-      const bool whole = pod->ready && now_ - pod->ready_at >= spec_.metrics_window;
-      if (whole && settled) {
-        pod->cpu = settled->second;
-        continue;
-      }
-      pod->cpu = MeanCpu(*pod, pod->sample_window);
-      if (whole) settled.emplace(pod->sample_window, pod->cpu);
+uint64_t World::events() const {
+  uint64_t all = handled_;
+  for (const Workload& one : workloads_) {
+    if (one.requests != nullptr) {
+      all += static_cast<uint64_t>(one.requests->service().arrived / 1000);
     }
   }
+  return all;
 }
 
-int64_t World::MeanCpu(const Pod& pod, absl::Duration window) const {
-  const std::deque<Share>& shares = shares_[static_cast<size_t>(pod.deployment)];
-  const DeploymentSpec& spec = deployments_[static_cast<size_t>(pod.deployment)].spec;
-  const absl::Time from = now_ - window;
-  const absl::Time ready_at = pod.ready ? std::max(pod.ready_at, from) : now_;
-  // Whole milliseconds: a month of a thousand cores stays far below 2^63.
-  int64_t sum = spec.cpu_startup * absl::ToInt64Milliseconds(ready_at - from);
-  absl::Time until = now_;
-  for (auto share = shares.rbegin(); share != shares.rend() && until > ready_at; ++share) {
-    const absl::Time begin = std::max(share->from, ready_at);
-    sum += share->cpu * absl::ToInt64Milliseconds(until - begin);
-    until = begin;
+absl::Status World::status() const {
+  if (!status_.ok()) return status_;
+  for (const Workload& one : workloads_) {
+    if (one.requests != nullptr && !one.requests->status().ok()) return one.requests->status();
   }
-  return sum / std::max<int64_t>(1, absl::ToInt64Milliseconds(window));
-}
-
-absl::Status World::Scale(int index, int replicas) {
-  if (replicas < 0) return base::InvalidArgument("replicas {} is negative", replicas);
-  Deployment& deployment = deployments_[static_cast<size_t>(index)];
-  if (deployment.replicas == replicas) return absl::OkStatus();
-  deployment.replicas = replicas;
-  ++deployment.generation;
-  Changed(Change::Kind::kDeployment, index);
-  At(now_ + spec_.controller_delay, {.kind = EventKind::kReconcile, .deployment = index});
   return absl::OkStatus();
 }
 
-absl::Status World::DeletePod(std::string_view ns, std::string_view name) {
-  const auto* found = pods_.Find(NameOf(ns, name));
-  if (found == nullptr) return base::NotFound("pod {}/{} does not exist", ns, name);
-  if (found->second->deleting()) return absl::OkStatus();
-  EndPod(found->first, *found->second);
-  Recount(found->first);
-  At(now_ + spec_.controller_delay, {.kind = EventKind::kReconcile, .deployment = found->first});
-  return absl::OkStatus();
+void World::Failed(absl::Status status) {
+  if (status_.ok()) status_ = std::move(status);
 }
 
-void World::Reconcile(int index) {
-  Deployment& deployment = deployments_[static_cast<size_t>(index)];
-  if (deployment.observed_generation != deployment.generation) {
-    deployment.observed_generation = deployment.generation;
-    Changed(Change::Kind::kDeployment, index);
-  }
-  const int missing = deployment.replicas - deployment.active;
-  for (int i = 0; i < missing; ++i) StartPod(index, false);
-  for (int i = 0; i < -missing; ++i) EndPod(index, PodToEnd(deployment));
-  Recount(index);
-}
-
-void World::StartPod(int index, bool ready_at_once) {
-  Deployment& deployment = deployments_[static_cast<size_t>(index)];
-  auto pod = std::make_unique<Pod>();
-  do {
-    pod->name = deployment.pod_name_prefix + random_.Suffix(5);
-  } while (pods_.Contains(NameOf(deployment.spec.ns, pod->name)));
-  pod->uid = Uid();
-  pod->deployment = index;
-  pod->created = now_;
-  if (ready_at_once) {
-    pod->phase = PodPhase::kRunning;
-    pod->ready = true;
-    pod->created = pod->running_at = pod->ready_at = start_ - kAgeAtStart;
-  } else {
-    const Range& range = deployment.spec.to_running;
-    At(now_ + random_.Between(range.min, range.max),
-       {.kind = EventKind::kRunning, .deployment = index, .pod = pod->name});
-  }
-  pods_.Insert(NameOf(deployment.spec.ns, pod->name), std::pair(index, pod.get()));
-  Changed(Change::Kind::kPodAdded, index, pod->name);
-  deployment.pods.push_back(std::move(pod));
-}
-
-void World::EndPod(int index, Pod& pod) {
-  const Range& range = deployments_[static_cast<size_t>(index)].spec.to_gone;
-  pod.deleted_at = now_;
-  Changed(Change::Kind::kPodModified, index, pod.name);
-  At(now_ + random_.Between(range.min, range.max),
-     {.kind = EventKind::kGone, .deployment = index, .pod = pod.name});
-}
-
-// As the ReplicaSet controller ranks them: what does not run yet, then what is not ready, then the
-// youngest.
-Pod& World::PodToEnd(const Deployment& deployment) const {
-  const auto rank = [](const Pod& pod) {
-    return pod.phase == PodPhase::kPending ? 0 : pod.ready ? 2 : 1;
+absl::Time World::loads_ended() const {
+  std::optional<int64_t> latest;
+  bool endless = false;
+  const auto add = [&](int64_t ended) {
+    endless = endless || ended == kNever;
+    latest = std::max(latest.value_or(0), ended);
   };
-  Pod* best = nullptr;
-  for (auto pod = deployment.pods.rbegin(); pod != deployment.pods.rend(); ++pod) {
-    if ((*pod)->deleting()) continue;
-    if (best == nullptr || rank(**pod) < rank(*best)) best = pod->get();
+  for (const Workload& one : workloads_) {
+    if (one.flow.counts) add(Nanos(one.flow.cursor->Ended()));
+    if (one.of_rows) add(one.rows_ended);
   }
-  NEAP_CHECK(best != nullptr, "more pods to end than there are");
-  return *best;
+  for (const Flow& one : flows_) {
+    if (one.counts) add(Nanos(one.cursor->Ended()));
+  }
+  return endless || !latest ? absl::InfiniteFuture() : TimeOf(*latest);
 }
 
-void World::Recount(int index) {
-  Deployment& deployment = deployments_[static_cast<size_t>(index)];
-  for (int queue : queues_of_[static_cast<size_t>(index)]) MoveQueue(queue);  // with the old count
-  const int ready_before = deployment.ready;
-  const bool was_available = ready_before >= deployment.replicas;
-  deployment.active = deployment.ready = 0;
-  for (const auto& pod : deployment.pods) {
-    if (!pod->deleting()) ++deployment.active;
-    if (pod->serving()) ++deployment.ready;
-  }
-  if (was_available != (deployment.ready >= deployment.replicas)) {
-    deployment.available_changed = now_;
-  }
-  Changed(Change::Kind::kDeployment, index);
-  if (deployment.ready != ready_before) Spread(index);
+// ---- what it shows ----
+
+const Deployment& World::deployment(int index) const {
+  Deployment& out = deployments_[static_cast<size_t>(index)];
+  CountPods(index);
+  out.pod_seconds = static_cast<int64_t>(Of(index).pod_nanos / 1'000'000'000);
+  out.requested = service(index).arrived;
+  for (int queue : Of(index).queues) out.requested += queue_service(queue).served;
+  return out;
 }
 
-void World::Spread(int index) {
-  Deployment& deployment = deployments_[static_cast<size_t>(index)];
-  std::deque<Share>& shares = shares_[static_cast<size_t>(index)];
-  Serve(deployment);
-  if (shares.empty()) {
-    shares.push_back({.from = absl::InfinitePast(), .cpu = deployment.pod_cpu});
-  } else if (shares.back().from == now_ || now_ == start_) {  // no past load but the first one
-    shares.back().cpu = deployment.pod_cpu;
-  } else if (shares.back().cpu != deployment.pod_cpu) {
-    shares.push_back({.from = now_, .cpu = deployment.pod_cpu});
-  }
-  while (shares.size() > 1 && shares[1].from <= now_ - spec_.metrics_window) shares.pop_front();
+const Service& World::service(int index) const {
+  const Deployment& deployment = At(index);
+  if (Of(index).requests != nullptr) return Checked(Traffic(index).service(), deployment.spec.name);
+  Fluid& fluid = workloads_[static_cast<size_t>(index)].flow.fluid;
+  fluid.Advance(now_);
+  return Checked(fluid.service(), deployment.spec.name);
 }
 
-Pod* World::Find(const Event& event) {
-  const std::string& ns = deployments_[static_cast<size_t>(event.deployment)].spec.ns;
-  auto* found = pods_.Find(NameOf(ns, event.pod));
-  return found == nullptr ? nullptr : found->second;
+const Service& World::queue_service(int index) const {
+  Fluid& fluid = flows_[static_cast<size_t>(index)].fluid;
+  fluid.Advance(now_);
+  return Checked(fluid.service(), queues_[static_cast<size_t>(index)].spec.name);
 }
 
-void World::Changed(Change::Kind kind, int deployment, std::string pod) {
-  changes_.push_back({.kind = kind, .deployment = deployment, .pod = std::move(pod), .id = {}});
+const Service& World::Checked(const Service& service, const std::string& of) const {
+  NEAP_CHECK(service.arrived == service.served + service.Failed() + service.waiting &&
+                 service.waiting >= 0,
+             "seed {}, {} at {} ns: {} arrived, {} served, {} failed, {} wait", spec_.seed, of,
+             now_, service.arrived, service.served, service.Failed(), service.waiting);
+  return service;
 }
+
+void World::CountPods(int index) const {
+  Workload& workload = workloads_[static_cast<size_t>(index)];
+  workload.pod_nanos += Wide{now_ - workload.pods_since} * At(index).pods.size();
+  workload.pods_since = now_;
+}
+
+void World::Changed(Change::Kind kind, int deployment, const Pod* pod) {
+  changes_.push_back({.kind = kind, .deployment = deployment});
+  if (pod == nullptr) return;
+  changes_.back().pod = pod->name;
+  changes_.back().id = pod->id;
+}
+
+std::vector<Change> World::TakeChanges() { return std::exchange(changes_, {}); }
 
 std::string World::Uid() {
-  const uint64_t a = random_.Next();
-  const uint64_t b = random_.Next();
+  const uint64_t a = names_.Next();
+  const uint64_t b = names_.Next();
   return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}", a >> 32, (a >> 16) & 0xffff, a & 0xfff,
                      0x8000 | ((b >> 48) & 0x3fff), b & 0xffffffffffff);
 }
@@ -353,34 +312,30 @@ int World::FindDeployment(std::string_view ns, std::string_view name) const {
 }
 
 const Pod* World::FindPod(std::string_view ns, std::string_view name) const {
-  const auto* found = pods_.Find(NameOf(ns, name));
-  return found == nullptr ? nullptr : found->second;
+  return pods_.Find(NameOf(ns, name));
 }
 
 std::optional<int64_t> World::Value(const Source& source) const {
-  const auto index = static_cast<size_t>(source.index);
-  switch (source.what) {
-    case Source::What::kFixed:
-      return source.fixed;
-    case Source::What::kRate:
-      return deployments_[index].rate;
-    case Source::What::kRatePerPod:
-      if (deployments_[index].ready == 0) return std::nullopt;
-      return deployments_[index].rate / deployments_[index].ready;
-    case Source::What::kReplicas:
-      return int64_t{1000} * deployments_[index].replicas;
-    case Source::What::kReady:
-      return int64_t{1000} * deployments_[index].ready;
-    case Source::What::kCpu:
-      return deployments_[index].pod_cpu / 1'000'000 * deployments_[index].ready;
-    case Source::What::kQueueLength:
-      return 1000 * queues_[index].waiting;
-    case Source::What::kArrivals:
-      return queues_[index].arrival_rate;
+  if (source.what == Source::What::kFixed) return source.fixed;
+  if (source.what == Source::What::kQueueLength) {
+    return queue_service(source.index).waiting / 1000 * 1000;  // a source counts whole items
   }
-  return std::nullopt;
+  const auto index = static_cast<size_t>(source.index);
+  if (source.what == Source::What::kArrivals) return queues_[index].arrival_rate;
+  const Deployment& deployment = deployments_[index];
+  switch (source.what) {
+    case Source::What::kRate:
+      return deployment.rate;
+    case Source::What::kRatePerPod:
+      if (deployment.ready == 0) return std::nullopt;
+      return deployment.rate / deployment.ready;
+    case Source::What::kReplicas:
+      return int64_t{1000} * deployment.replicas;
+    case Source::What::kReady:
+      return int64_t{1000} * deployment.ready;
+    default:  // kCpu
+      return deployment.pod_cpu / 1'000'000 * deployment.ready;
+  }
 }
-
-std::vector<Change> World::TakeChanges() { return std::exchange(changes_, {}); }
 
 }  // namespace neap::sim

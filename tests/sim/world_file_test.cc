@@ -125,7 +125,7 @@ TEST(WorldFile, RefusesWhatMakesNoSense) {
   EXPECT_THAT(ErrorOf("deployments: [{name: a, load: {trace: none.csv}}]"),
               HasSubstr("none.csv: cannot be read"));
   EXPECT_THAT(ErrorOf("deployments: [{name: a, load: {trace: bad.csv}}]"),
-              HasSubstr("bad.csv:2: the rate \"x\" is not a number"));
+              HasSubstr("bad.csv:2: column 2: \"x\" is not a number"));
   EXPECT_THAT(
       ErrorOf("deployments: [{name: a, load: {steps: [{at: 5s, rate: 1}, {at: 5s, rate: 2}]}}]"),
       HasSubstr("each step must come after"));

@@ -44,22 +44,30 @@ WorldSpec WithQueue() {
                   .per_pod = 5'300,
                   .waiting = 7,
                   .arrivals = Load::Sine({.low = 0, .high = 30'000, .period = absl::Seconds(47)})}};
+  spec.objective = absl::Seconds(5);
   return spec;
 }
 
 // Everything that can be seen of a world, as text.
 std::string Picture(const World& world) {
   std::string out = fmt::format("t={}\n", absl::ToUnixNanos(world.now()));
-  for (const Deployment& d : world.deployments()) {
+  for (size_t i = 0; i < world.deployments().size(); ++i) {
+    const Deployment& d = world.deployment(static_cast<int>(i));
     out += fmt::format("{} {} {} {} {} {} {}\n", d.spec.name, d.replicas, d.active, d.ready, d.rate,
                        d.pod_cpu, d.requested);
     for (const auto& pod : d.pods) {
+      const std::optional<CpuSample> sample = world.Sample(*pod);
       out += fmt::format("  {} {} {} {} {}\n", pod->name, pod->uid, static_cast<int>(pod->phase),
-                         pod->serving(), pod->cpu);
+                         pod->serving(), sample ? sample->cpu : -1);
     }
   }
-  for (const Queue& q : world.queues()) {
-    out += fmt::format("{} {} {} {}\n", q.spec.name, q.waiting, q.arrived, q.served);
+  for (size_t i = 0; i < world.queues().size(); ++i) {
+    const Service& q = world.queue_service(static_cast<int>(i));
+    out += fmt::format("{} {} {} {} {} {} {}\n", i, q.waiting, q.arrived, q.served, q.late,
+                       q.oldest, q.waits.total());
+    for (int permille = 1; permille <= 1000; ++permille) {
+      out += fmt::format(" {}", q.waits.Quantile(permille));
+    }
   }
   return out;
 }
@@ -103,8 +111,9 @@ TEST(World, BeginsWithReadyPodsAndTheirSamples) {
   EXPECT_EQ(web.observed_generation, web.generation);
   for (const auto& pod : web.pods) {
     EXPECT_TRUE(pod->serving());
-    EXPECT_EQ(pod->sampled_at, kStart);
-    EXPECT_EQ(pod->cpu, 205'000'000);  // idle 5m + 10 requests per second x 20m
+    ASSERT_TRUE(world.Sample(*pod));
+    EXPECT_EQ(world.Sample(*pod)->at, kStart);
+    EXPECT_EQ(world.Sample(*pod)->cpu, 205'000'000);  // idle 5m + 10 requests per second x 20m
   }
 }
 
@@ -197,12 +206,12 @@ TEST(World, SamplesLagByTheirWindow) {
   World world(std::move(spec), kStart);
   const Pod& pod = *world.deployments()[0].pods[0];
   world.Advance(kStart + absl::Seconds(60));
-  EXPECT_EQ(pod.cpu, 0);
+  EXPECT_EQ(world.Sample(pod)->cpu, 0);
   world.Advance(kStart + absl::Seconds(65));
-  EXPECT_EQ(pod.cpu, 100'000'000);
-  EXPECT_EQ(pod.sample_window, absl::Seconds(10));
+  EXPECT_EQ(world.Sample(pod)->cpu, 100'000'000);
+  EXPECT_EQ(world.Sample(pod)->window, absl::Seconds(10));
   world.Advance(kStart + absl::Seconds(70));
-  EXPECT_EQ(pod.cpu, 200'000'000);
+  EXPECT_EQ(world.Sample(pod)->cpu, 200'000'000);
 }
 
 TEST(World, SamplesAreTakenAsOftenAsAsked) {
@@ -211,7 +220,7 @@ TEST(World, SamplesAreTakenAsOftenAsAsked) {
   World world(std::move(spec), kStart);
   const Pod& pod = *world.deployments()[0].pods[0];
   world.Advance(kStart + absl::Seconds(29));
-  EXPECT_EQ(pod.sampled_at, kStart + absl::Seconds(15));
+  EXPECT_EQ(world.Sample(pod)->at, kStart + absl::Seconds(15));
 }
 
 TEST(World, APodUsesNoMoreThanItsLimit) {
@@ -233,26 +242,27 @@ TEST(World, StartingPodsUseTheirOwnCpu) {
   world.Advance(kStart + absl::Seconds(10));
   const Pod& pod = *world.deployments()[0].pods.back();
   EXPECT_FALSE(pod.ready);
-  EXPECT_EQ(pod.cpu, 300'000'000);
+  EXPECT_EQ(world.Sample(pod)->cpu, 300'000'000);
 }
 
 TEST(World, QueuesLoseAndInventNothing) {
   World world(WithQueue(), kStart);
-  const Queue& jobs = world.queues()[0];
   int64_t last_arrived = 0;
   for (int second = 1; second <= 600; ++second) {
     world.Advance(kStart + absl::Seconds(second) + absl::Milliseconds(second % 10));
     if (second % 50 == 0) {
       ASSERT_TRUE(world.Scale(0, (second / 50) % 5).ok());
     }
-    ASSERT_EQ(jobs.arrived + 7, jobs.served + jobs.waiting) << "at " << second;
+    const Service& jobs = world.queue_service(0);
+    ASSERT_EQ(jobs.arrived, jobs.served + jobs.waiting) << "at " << second;
     ASSERT_GE(jobs.waiting, 0);
     ASSERT_GE(jobs.arrived, last_arrived);
     last_arrived = jobs.arrived;
   }
   // The wave's mean is 15 per second.
-  EXPECT_NEAR(static_cast<double>(jobs.arrived), 600 * 15, 300);
-  EXPECT_GT(jobs.served, 1000);
+  const Service& jobs = world.queue_service(0);
+  EXPECT_NEAR(static_cast<double>(jobs.arrived) / 1000, 7 + 600 * 15, 300);
+  EXPECT_GT(jobs.served, 1'000'000);
 }
 
 TEST(World, AQueueWithoutReadyPodsOnlyGrows) {
@@ -261,8 +271,8 @@ TEST(World, AQueueWithoutReadyPodsOnlyGrows) {
   spec.queues[0].arrivals = Load::Constant(10'000);
   World world(std::move(spec), kStart);
   world.Advance(kStart + absl::Seconds(100));
-  EXPECT_EQ(world.queues()[0].waiting, 7 + 1000);
-  EXPECT_EQ(world.queues()[0].served, 0);
+  EXPECT_EQ(world.queue_service(0).waiting, 7'000 + 1'000'000);
+  EXPECT_EQ(world.queue_service(0).served, 0);
 }
 
 TEST(World, ServesAtTheRateOfItsReadyPods) {
@@ -270,8 +280,8 @@ TEST(World, ServesAtTheRateOfItsReadyPods) {
   spec.queues[0].waiting = 100'000;
   World world(std::move(spec), kStart);
   world.Advance(kStart + absl::Seconds(100));
-  EXPECT_EQ(world.queues()[0].served, 1060);  // 2 pods x 5.3 x 100 s
-  EXPECT_NEAR(static_cast<double>(world.deployments()[0].rate), 10'600, 600);
+  EXPECT_EQ(world.queue_service(0).served, 1'060'000);  // 2 pods x 5.3 x 100 s
+  EXPECT_EQ(world.deployments()[0].rate, 10'600);
 }
 
 TEST(World, TellsWhatChanged) {
