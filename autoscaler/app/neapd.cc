@@ -41,6 +41,7 @@
 #include "autoscaler/scalerhost/host.h"
 #include "autoscaler/telemetry/logging.h"
 #include "autoscaler/telemetry/process_metrics.h"
+#include "autoscaler/telemetry/records.h"
 #include "autoscaler/telemetry/server.h"
 
 namespace neap::app {
@@ -143,6 +144,8 @@ class Neapd::Impl {
   Inbox inbox_;
   ObjectTable objects_;
   telemetry::ProcessMetrics metrics_;
+  telemetry::Records records_{std::string(base::Version()), options_.hpa,
+                              [this] { inbox_.Wake(); }};
   ReportLog reports_{clock_};
   DecisionLog decisions_{[](DecisionLog::Severity severity, std::string_view line) {
     severity == DecisionLog::Severity::kInfo ? telemetry::LogInfo(line)
@@ -347,6 +350,7 @@ Routes Neapd::Impl::MakeRoutes() {
   };
   routes.decision = [this](const control::DecisionRecord& record) {
     if (journal_ != nullptr) journal_->OnDecision(record, clock_.Now());
+    records_.OnDecision(record, clock_.Now());
     decisions_.OnDecision(record, clock_.Now());
     if (options_.verbosity == 0) return;
     telemetry::LogInfo(fmt::format("{}: {}", record.spec->key.Text(),
@@ -354,10 +358,12 @@ Routes Neapd::Impl::MakeRoutes() {
   };
   routes.outcome = [this](const control::OutcomeRecord& record) {
     if (journal_ != nullptr) journal_->OnOutcome(record, clock_.Now());
+    records_.OnOutcome(record);
     decisions_.OnOutcome(record, clock_.Now());
   };
   routes.after_step = [this](const control::Controller& controller) {
     decisions_.Sweep(controller.targets());
+    records_.Serve(controller);
     if (journal_ == nullptr) return;
     journal_->EndStep(clock_.Now());
     const record::WriterCounters counters = journal_->counters();
@@ -386,9 +392,12 @@ absl::Status Neapd::Impl::MakeServer() {
   handlers.object_metrics = [this] { return loop_->OpenScrape(); };
   handlers.unhealthy = [this] { return Unhealthy(); };
   handlers.unready = [this] { return Unready(); };
+  handlers.records = [this](const core::ObjectKey& key, absl::Duration patience) {
+    return records_.Get(key, patience);
+  };
   server_ = std::make_unique<telemetry::Server>(std::move(handlers));
   NEAP_ASSIGN_OR_RETURN(port_, server_->Start(options_.listen_address));
-  telemetry::LogInfo(fmt::format("/metrics, /healthz and /readyz at port {} ({})", port_,
+  telemetry::LogInfo(fmt::format("/metrics, /healthz, /readyz and /records at port {} ({})", port_,
                                  options_.listen_address));
   return absl::OkStatus();
 }
@@ -496,6 +505,7 @@ void Neapd::Impl::Stop() {
   }
   if (journal_ != nullptr) journal_->Close();
   inbox_.Close();
+  records_.Close();
   if (server_ != nullptr) server_->Stop();  // its handlers look at the parts below
   directory_.reset();
   autoscalers_.reset();

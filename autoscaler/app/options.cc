@@ -129,7 +129,7 @@ void AddOptions(CLI::App& app, Options& o) {
       ->type_name("NAME=BOOL,...");
 
   app.add_option("--listen-address", o.listen_address,
-                 "host:port of /metrics, /healthz, /readyz; port 0 picks a free one")
+                 "host:port of /metrics, /healthz, /readyz, /records; port 0 picks a free one")
       ->capture_default_str();
   app.add_option("--journal-dir", o.journal_dir,
                  "directory for the decision journal; default: none is kept");

@@ -34,7 +34,7 @@ struct Options {
   bool write_events = true;  // default: !dry_run
 
   std::string listen_address =
-      "127.0.0.1:8080";     // /metrics, /healthz, /readyz; port 0 picks one and logs it
+      "127.0.0.1:8080";     // /metrics, /healthz, /readyz, /records; port 0 picks one and logs it
   std::string journal_dir;  // "" : no journal
   int64_t journal_max_bytes = 256 << 20;  // total on disk
   absl::Duration shutdown_timeout = absl::Seconds(5);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <utility>
@@ -74,10 +75,18 @@ PodSamples AllAlike(PodSamples pods, int64_t amount) {
   return pods;
 }
 
+// A metric that is counted, as far as one reading can tell.
 bool AllWhole(const Reading& reading) {
-  return reading.form == Reading::Form::kMilli &&
-         std::all_of(reading.milli.begin(), reading.milli.end(),
-                     [](int64_t milli) { return milli % 1000 == 0; });
+  switch (reading.form) {
+    case Reading::Form::kMilli:
+      return std::all_of(reading.milli.begin(), reading.milli.end(),
+                         [](int64_t milli) { return milli % 1000 == 0; });
+    case Reading::Form::kReal:
+      return std::all_of(reading.real.begin(), reading.real.end(),
+                         [](double value) { return std::trunc(value) == value; });
+    default:
+      return false;
+  }
 }
 
 // What Decide is asked about. A copy that owns what it changes and borrows the rest.
@@ -129,6 +138,7 @@ class Search {
 
   std::vector<Alternative> Run() {
     for (size_t i = 0; i < d_.metrics.size(); ++i) Metric(i);
+    AllMetrics();
     Time();
     Bounds();
     Gates();
@@ -169,6 +179,27 @@ class Search {
       a.result = other.metrics[index];
       out_.push_back(std::move(a));
     }
+  }
+
+  // The highest proposal counts, so that often only all metrics together can make it lower.
+  void AllMetrics() {
+    const auto lower = [this](const Alternative& a) { return a.desired < d_.desired; };
+    if (d_.metrics.size() < 2 || std::any_of(out_.begin(), out_.end(), lower)) return;
+    Question question(options_, spec_, seen_, past_);
+    const auto ask = [&](int64_t thousandths) {
+      for (size_t i = 0; i < d_.metrics.size(); ++i) {
+        const Reading& reading = *seen_.metrics[i].reading;
+        const std::optional<int64_t> amount = AmountOf(reading);
+        if (!d_.metrics[i].valid || !amount || *amount < 0) continue;
+        const auto part = static_cast<int64_t>(static_cast<Wide>(*amount) * thousandths / 1000);
+        question.SetReading(i, WithAmount(reading, part));
+      }
+      return question.Ask();
+    };
+    Alternative a{.kind = Alternative::Kind::kAllMetrics, .present = 1000};
+    if (ask(1000).desired != d_.desired || !Nearest(a.present, -1, ask, &a.value)) return;
+    a.desired = ask(a.value).desired;
+    if (a.desired < d_.desired) out_.push_back(std::move(a));
   }
 
   // The nearest value beyond `present`, in steps of `step`, at which Decide gives another result.
@@ -567,6 +598,9 @@ std::string Words(const AutoscalerSpec& spec, const Decision& decision, const Al
       return out +
              fmt::format(" when {} is {}", NameInSpec(spec, decision.metrics.size(), a.metric),
                          ValueWords(spec, decision.metrics[static_cast<size_t>(a.metric)], a));
+    case Kind::kAllMetrics:
+      return out + fmt::format(" when all metrics are at {}% or less of what they are",
+                               AmountText(a.value * 100));
     case Kind::kTime:
       return out + TimeWords(decision, a);
     case Kind::kMaxReplicas:
@@ -594,6 +628,8 @@ std::string_view KindName(Alternative::Kind kind) {
   switch (kind) {
     case Kind::kMetric:
       return "metric";
+    case Kind::kAllMetrics:
+      return "allMetrics";
     case Kind::kTime:
       return "time";
     case Kind::kMaxReplicas:

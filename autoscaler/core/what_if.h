@@ -26,6 +26,7 @@ namespace neap::core {
 struct Alternative {
   enum class Kind : uint8_t {
     kMetric,       // `metric` is at `value`, all else as it is
+    kAllMetrics,   // all metrics are at `value` thousandths of what they are
     kTime,         // time goes on until `at`; see WhatIf
     kMaxReplicas,  // maxReplicas is `bound`
     kMinReplicas,  // minReplicas is `bound`
@@ -49,7 +50,7 @@ struct Alternative {
   Kind kind = Kind::kMetric;
   int32_t desired = 0;  // what Decide gives then; never what the decision gave
 
-  // kMetric. Amounts are as AmountOf measures them.
+  // kMetric; of kAllMetrics value, unit and present. Amounts are as AmountOf measures them.
   int16_t metric = -1;       // index into Observation.metrics
   bool at_least = false;     // true: at `value` or somewhat more; false: or somewhat less
   bool per_pod = false;      // amounts are sums over the pods
@@ -73,9 +74,10 @@ struct Alternative {
 // All alternatives of a decision, metrics first. `decision` is Decide's for these arguments.
 //
 // Metrics: the nearest value above and the nearest below that give another result, each metric
-// alone. The search widens by half at a time and then halves, so of results that come and go again
-// within a narrower stretch the nearest may be missed; what is given is true all the same. Values
-// at which an amount overflows are not given.
+// alone; and where none alone makes the count lower, that of all together. The search widens by
+// half at a time and then halves, so of results that come and go again within a narrower stretch
+// the nearest may be missed; what is given is true all the same. Values at which an amount
+// overflows are not given.
 //
 // Time: the first moment after the decision at which another one would come out. If the count
 // stays, everything else stays too: the same readings come again. If it changes, the readings that

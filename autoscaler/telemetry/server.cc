@@ -2,17 +2,51 @@
 
 #include <httplib.h>
 
+#include <algorithm>
 #include <charconv>
 #include <thread>
 
+#include "autoscaler/base/duration.h"
 #include "autoscaler/base/status.h"
 
 namespace neap::telemetry {
 namespace {
 constexpr char kText[] = "text/plain; version=0.0.4; charset=utf-8";
+constexpr char kPlain[] = "text/plain; charset=utf-8";
+constexpr absl::Duration kRecordsWait = absl::Seconds(30);  // without wait=
+constexpr absl::Duration kMostRecordsWait = absl::Minutes(5);
+
+int HttpStatusOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      return 400;
+    case absl::StatusCode::kNotFound:
+      return 404;
+    case absl::StatusCode::kDeadlineExceeded:
+      return 504;
+    default:
+      return 503;
+  }
 }
+}  // namespace
 
 struct Server::Impl {
+  absl::StatusOr<std::string> Records(const httplib::Request& request) const {
+    const std::string object = request.get_param_value("object");
+    const size_t slash = object.find('/');
+    if (slash == std::string::npos || slash == 0 || slash + 1 == object.size()) {
+      return base::InvalidArgument("object=\"{}\" is not NAMESPACE/NAME", object);
+    }
+    absl::Duration patience = kRecordsWait;
+    if (request.has_param("wait")) {
+      const auto wait = base::ParseDuration(request.get_param_value("wait"));
+      if (!wait.ok()) return base::Annotate(wait.status(), "wait");
+      patience = std::clamp(*wait, absl::ZeroDuration(), kMostRecordsWait);
+    }
+    return handlers.records({.ns = object.substr(0, slash), .name = object.substr(slash + 1)},
+                            patience);
+  }
+
   ServerHandlers handlers;
   httplib::Server http;
   std::thread thread;
@@ -20,14 +54,14 @@ struct Server::Impl {
   void Health(const std::function<std::string()>& why, httplib::Response& response) const {
     const std::string text = why();
     response.status = text.empty() ? 200 : 503;
-    response.set_content(text.empty() ? "ok\n" : text + "\n", "text/plain; charset=utf-8");
+    response.set_content(text.empty() ? "ok\n" : text + "\n", kPlain);
   }
 
   void Metrics(httplib::Response& response) {
     auto scrape = handlers.object_metrics();
     if (scrape == nullptr) {
       response.status = 503;
-      response.set_content("too many scrapes at a time\n", "text/plain; charset=utf-8");
+      response.set_content("too many scrapes at a time\n", kPlain);
       return;
     }
     auto first = std::make_shared<std::string>(handlers.process_metrics());
@@ -81,6 +115,16 @@ Server::Server(ServerHandlers handlers) : impl_(std::make_unique<Impl>()) {
                   [impl = impl_.get()](const httplib::Request&, httplib::Response& response) {
                     impl->Health(impl->handlers.unready, response);
                   });
+  impl_->http.Get("/records", [impl = impl_.get()](const httplib::Request& request,
+                                                   httplib::Response& response) {
+    auto records = impl->Records(request);
+    if (records.ok()) {
+      response.set_content(*std::move(records), "application/octet-stream");
+      return;
+    }
+    response.status = HttpStatusOf(records.status());
+    response.set_content(std::string(base::Message(records.status())) + "\n", kPlain);
+  });
 }
 
 Server::~Server() { Stop(); }

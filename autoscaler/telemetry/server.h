@@ -1,14 +1,19 @@
-// The HTTP server of neapd: /metrics, /healthz, /readyz over cpp-httplib. It runs its own threads
-// and never touches the controller: per-object series come through a Scrape (see scrape.h), health
-// through callbacks.
+// The HTTP server of neapd: /metrics, /healthz, /readyz, /records over cpp-httplib. It runs its own
+// threads and never touches the controller: per-object series come through a Scrape (see scrape.h),
+// records through Records (records.h), health through callbacks.
+//
+//   GET /records?object=NAMESPACE/NAME[&wait=30s]   the object's last decisions, a journal's
+//   segment
 #pragma once
 
 #include <absl/status/statusor.h>
+#include <absl/time/time.h>
 
 #include <functional>
 #include <memory>
 #include <string>
 
+#include "autoscaler/core/spec.h"
 #include "autoscaler/telemetry/scrape.h"
 
 namespace neap::telemetry {
@@ -19,6 +24,9 @@ struct ServerHandlers {
   std::function<std::shared_ptr<Scrape>()> object_metrics;
   std::function<std::string()> unhealthy;  // "" when healthy, else why; for /healthz
   std::function<std::string()> unready;    // "" when ready, else why; for /readyz
+  // Records::Get, or one like it.
+  std::function<absl::StatusOr<std::string>(const core::ObjectKey& key, absl::Duration patience)>
+      records;
 };
 
 // Thread-safe. Handlers are called on the server's threads until Stop (or the destructor) returned.

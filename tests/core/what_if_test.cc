@@ -82,6 +82,33 @@ TEST(WhatIf, MetricValuesAreExact) {
   EXPECT_GT(held, 50);
 }
 
+// All metrics together, by the same hand.
+TEST(WhatIf, AllMetricsTogetherAreExact) {
+  std::mt19937_64 random(20260102);
+  int found = 0;
+  for (int i = 0; i < 3000; ++i) {
+    RandomWorld world(random, WorldKind::kSettled);
+    const Decision decision = world.Run();
+    for (const Alternative& a : Ask(world, decision)) {
+      if (a.kind != Kind::kAllMetrics) continue;
+      const std::vector<Reading> present = world.readings;
+      const auto at = [&](int64_t thousandths) {
+        for (size_t m = 0; m < present.size(); ++m) {
+          const int64_t amount = *AmountOf(present[m]);
+          world.readings[m] = WithAmount(
+              present[m], static_cast<int64_t>(static_cast<Wide>(amount) * thousandths / 1000));
+        }
+        return world.Run().desired;
+      };
+      ASSERT_LT(a.desired, decision.desired);
+      ASSERT_EQ(at(a.value), a.desired);
+      ASSERT_EQ(at(a.value + 1), decision.desired);
+      ++found;
+    }
+  }
+  EXPECT_GT(found, 50);
+}
+
 // Up to a distance that can be walked: no value nearer gives another result.
 TEST(WhatIf, MetricValuesAreTheNearest) {
   std::mt19937_64 random(7);
@@ -233,6 +260,26 @@ TEST_F(ByHand, AQueueIsCountedInWholeNumbers) {
   EXPECT_THAT(Lines(),
               ElementsAre("6 when external metric jobs(nil) is at 44.001 or more (now 38.5)",
                           "4 when external metric jobs(nil) is at 32 or less (now 38.5)"));
+}
+
+TEST_F(ByHand, ACountMayComeAsARealNumber) {
+  readings_[0].form = Reading::Form::kReal;
+  readings_[0].milli.clear();
+  readings_[0].real = {30, 8};
+  EXPECT_THAT(Lines(), ElementsAre("6 when external metric jobs(nil) is at 45 or more (now 38)",
+                                   "4 when external metric jobs(nil) is at 32 or less (now 38)"));
+  readings_[0].real = {30.25, 8.25};
+  EXPECT_THAT(Lines(),
+              ElementsAre("6 when external metric jobs(nil) is at 44.001 or more (now 38.5)",
+                          // 32.001 times 1000 is a hair below 32001, and is cut as KEDA does.
+                          "4 when external metric jobs(nil) is at 32.001 or less (now 38.5)"));
+}
+
+TEST_F(ByHand, WhereNoMetricAloneWouldLowerItAllTogetherDo) {
+  AddQueue("mails", 39'000);
+  EXPECT_THAT(Lines(), ElementsAre("6 when external metric jobs(nil) is at 45 or more (now 38)",
+                                   "6 when external metric mails(nil) is at 45 or more (now 39)",
+                                   "4 when all metrics are at 82% or less of what they are"));
 }
 
 TEST_F(ByHand, AWindowSaysWhichRecommendationHoldsAndUntilWhen) {

@@ -1,5 +1,6 @@
 #include "autoscaler/telemetry/server.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <httplib.h>
@@ -27,7 +28,14 @@ class ServerTest : public ::testing::Test {
     return {.process_metrics = [] { return std::string("process 1\n"); },
             .object_metrics = [this] { return scrapes_.Open(); },
             .unhealthy = [this] { return unhealthy_.Get(); },
-            .unready = [this] { return unready_.Get(); }};
+            .unready = [this] { return unready_.Get(); },
+            .records = [](const core::ObjectKey& key,
+                          absl::Duration patience) -> absl::StatusOr<std::string> {
+              if (key.name == "none") return base::NotFound("{}: none", key.Text());
+              if (key.name == "late") return base::DeadlineExceeded("{}: late", key.Text());
+              if (key.name == "many") return base::ResourceExhausted("{}: many", key.Text());
+              return fmt::format("{} {}", key.Text(), absl::FormatDuration(patience));
+            }};
   }
 
   Guarded<std::string> unhealthy_;
@@ -66,6 +74,26 @@ TEST_F(ServerTest, ServesMetricsAndHealth) {
   unhealthy_.Set("stuck");
   EXPECT_EQ(client.Get("/healthz")->status, 503);
   EXPECT_EQ(client.Get("/nothing")->status, 404);
+}
+
+TEST_F(ServerTest, HandsOutRecordsAndSaysWhyNot) {
+  Server server(Handlers());
+  const auto port = server.Start("127.0.0.1:0");
+  ASSERT_TRUE(port.ok()) << port.status();
+  httplib::Client client("127.0.0.1", *port);
+  const auto get = [&](const std::string& query) {
+    const auto answer = client.Get("/records" + query);
+    return answer ? fmt::format("{} {}", answer->status, answer->body) : "no answer";
+  };
+  EXPECT_EQ(get("?object=shop/web&wait=2s"), "200 shop/web 2s");
+  EXPECT_EQ(get("?object=shop%2Fweb"), "200 shop/web 30s");
+  EXPECT_EQ(get("?object=shop/web&wait=100h"), "200 shop/web 5m");
+  EXPECT_EQ(get(""), "400 object=\"\" is not NAMESPACE/NAME\n");
+  EXPECT_EQ(get("?object=web"), "400 object=\"web\" is not NAMESPACE/NAME\n");
+  EXPECT_THAT(get("?object=shop/web&wait=soon"), ::testing::StartsWith("400 wait: "));
+  EXPECT_EQ(get("?object=shop/none"), "404 shop/none: none\n");
+  EXPECT_EQ(get("?object=shop/late"), "504 shop/late: late\n");
+  EXPECT_EQ(get("?object=shop/many"), "503 shop/many: many\n");
 }
 
 TEST_F(ServerTest, SaysSoWhenTooManyScrape) {
