@@ -130,11 +130,25 @@ def test_yaml_quotes_what_would_read_as_something_else(tmp_path):
 def test_explain_of_an_observation(tmp_path):
     done = neapctl("explain", write(tmp_path, GOOD + OBSERVATION))
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert lines[0] == "shop/worker: scale from 4 to 6"
-    assert "90% of 60%, ratio 1.5, times 4 pods" in lines[1]
-    assert "asks for 5 (90 of 20" in lines[2]
-    assert "highest of 2 proposals: cpu resource" in lines[3]
+    cpu = "cpu resource utilization (percentage of request)"
+    assert done.stdout == f"""\
+shop/worker: scale from 4 to 6
+
+METRIC                                             VALUE                TARGET       ASKS FOR
+{cpu}   90% (0.45 per pod)   60%          6
+trigger #1 (redis)                                 90                   20 per pod   5
+
+  propose   Ratio                      4 -> 6  {cpu}: asks for 6 (90% of 60%, ratio 1.5, times 4 pods)
+  propose   Ratio                      4 -> 5  trigger #1 (redis): asks for 5 (90 of 20, ratio 1.125)
+  combine   Maximum                    4 -> 6  highest of 2 proposals: {cpu}
+  stabilise ReadyForNewScale                6  no window holds it
+  bounds    DesiredWithinRange              6  within bounds and rates
+
+It would be
+  7 when {cpu} is at 91% or more (now 90%)
+  5 when {cpu} is at 75% or less (now 90%)
+  7 when trigger #1 (redis) is at 121 or more (now 90)
+"""
 
 
 def test_explain_from_two_files_as_json(tmp_path):
@@ -142,6 +156,11 @@ def test_explain_from_two_files_as_json(tmp_path):
     found = json.loads(neapctl("explain", "-o", "json", one, two).stdout)
     assert (found["current"], found["desired"], found["rescale"]) == (4, 6, True)
     assert [s["reason"] for s in found["steps"]][:3] == ["Ratio", "Ratio", "Maximum"]
+    assert [m["asksFor"] for m in found["metrics"]] == [6, 5]
+    assert found["metrics"][0]["value"] == "90% (0.45 per pod)"
+    assert [(w["kind"], w["replicas"], w.get("utilization")) for w in found["whatIf"]] == [
+        ("metric", 7, 91), ("metric", 5, 75), ("metric", 7, None)]
+    assert (found["whatIf"][2]["value"], found["whatIf"][2]["now"], found["whatIf"][2]["atLeast"]) == (121, 90, True)
 
 
 def test_explain_holds_on_an_error(tmp_path):
@@ -149,6 +168,10 @@ def test_explain_holds_on_an_error(tmp_path):
     done = neapctl("explain", write(tmp_path, GOOD + text))
     assert done.stdout.startswith("shop/worker: stay at 4\n")
     assert "no scale-down on what is unknown" in done.stdout
+    # The present count is the first recommendation: the others would not scale down now either.
+    kept = text + "history: {recommendations: [{replicas: 3, age: 1m}]}\n"
+    assert "\n  3 by the metrics that can be read: those that fail forbid it\n" in neapctl(
+        "explain", write(tmp_path, GOOD + kept)).stdout
 
 
 def test_explain_uses_history_and_staleness(tmp_path):
@@ -183,6 +206,8 @@ def test_explain_says_what_is_missing(tmp_path):
     done = neapctl("explain", write(tmp_path, OBSERVATION))
     assert (done.returncode, "no Autoscaler or HorizontalPodAutoscaler" in done.stderr) == (1, True)
     assert neapctl("explain", tmp_path / "none.yaml").returncode == 2
+    done = neapctl("explain")
+    assert (done.returncode, "name files, a journal with --object, or --server" in done.stderr) == (2, True)
 
 
 # ---- every command

@@ -171,6 +171,89 @@ TEST_F(Journal, ExplainFindsADecisionByObjectAndTime) {
   EXPECT_THAT(done.output, HasSubstr("scale from 4 to 5\n"));
 }
 
+TEST_F(Journal, ExplainShowsMetricsAndWhatWouldHaveToBeDifferent) {
+  Write();
+  const Done done = Run({"explain", path(), "--object", "shop/checkout"});
+  EXPECT_THAT(done.output, HasSubstr("METRIC                      VALUE   TARGET       ASKS FOR\n"
+                                     "external metric jobs(nil)   150     20 per pod   8\n"));
+  EXPECT_THAT(done.output,
+              HasSubstr("\nIt would be\n"
+                        "  9 when external metric jobs(nil) is at 161 or more (now 150)\n"
+                        "  7 when external metric jobs(nil) is at 140 or less (now 150)\n"));
+  const auto json = nlohmann::json::parse(
+      Run({"explain", "-o", "json", path(), "--object", "shop/checkout"}).output);
+  EXPECT_EQ(json["metrics"][0]["asksFor"], 8);
+  EXPECT_EQ(json["whatIf"][1]["replicas"], 7);
+  EXPECT_EQ(json["whatIf"][1]["value"], 140);
+}
+
+class Other : public Journal {
+ protected:
+  // An HPA on the queue, `target` for each pod.
+  std::string Policy(const std::string& name, int target, const std::string& metric = "jobs") {
+    return dir_.Write(
+        name + ".yaml",
+        "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\n"
+        "metadata: {name: " +
+            name +
+            ", namespace: shop}\nspec:\n"
+            "  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: checkout}\n"
+            "  maxReplicas: 50\n  metrics:\n  - type: External\n"
+            "    external: {metric: {name: " +
+            metric + "}, target: {type: AverageValue, averageValue: \"" + std::to_string(target) +
+            "\"}}\n");
+  }
+};
+
+TEST_F(Other, PolicyIsComparedOnTheSameObservations) {
+  Write();  // 90 and 150 waiting; 4 -> 5 -> 8
+  Done done = Run({"replay", path(), "--with", Policy("checkout", 10)});
+  EXPECT_EQ(done.code, 0) << done.output;
+  EXPECT_THAT(done.output, HasSubstr("shop/checkout, 2026-03-01T10:00:00Z to 2026-03-01T10:00:15Z: "
+                                     "2 decisions, 2 different with "));
+  EXPECT_THAT(done.output, HasSubstr("more in 2, fewer in 0; 1 stretches\n"));
+  EXPECT_THAT(done.output,
+              HasSubstr("2026-03-01T10:00:00Z   15s   2           5-8        8-10   asks for 5     "
+                        "asks for 9, ScaleUpLimit\n"));
+  EXPECT_THAT(done.output, HasSubstr("The replicas and readings are those of the recorded run"));
+  EXPECT_THAT(done.output, HasSubstr("what it wanted and nobody did is no scale event"));
+  const auto json = nlohmann::json::parse(
+      Run({"replay", path(), "--with", Policy("checkout", 10), "-o", "json"}).output);
+  EXPECT_EQ(json["different"], 2);
+  EXPECT_EQ(json["more"], 2);
+  EXPECT_EQ(json["stretches"][0]["other"]["most"], 10);
+  EXPECT_EQ(json["longest"], json["stretches"][0]);
+
+  done = Run({"replay", path(), "--with", Policy("checkout", 20)});
+  EXPECT_EQ(done.code, 0) << done.output;
+  EXPECT_THAT(done.output, HasSubstr("2 decisions, 0 different with "));
+}
+
+TEST_F(Other, PolicyOfAnotherNameTakesTheRecordsThatAreNamed) {
+  Write();
+  const std::string policy = Policy("web", 20);
+  Done done = Run({"replay", path(), "--with", policy});
+  EXPECT_EQ(done.code, 2);
+  EXPECT_THAT(done.output, HasSubstr("no decision of shop/web is in it; it has shop/checkout"));
+  done = Run({"replay", path(), "--with", policy, "--object", "shop/checkout"});
+  EXPECT_EQ(done.code, 0) << done.output;
+}
+
+TEST_F(Other, PolicyThatReadsWhatWasNotRecordedIsRefused) {
+  Write();
+  Done done = Run({"replay", path(), "--with", Policy("checkout", 10, "mails")});
+  EXPECT_EQ(done.code, 2);
+  EXPECT_THAT(done.output,
+              HasSubstr("spec.metrics[0], external metric mails(nil): the journal has "
+                        "no reading of it; what it has is of external metric jobs(nil)"));
+  done = Run({"replay", path(), "--with",
+              dir_.Write("d.yaml", "apiVersion: apps/v1\nkind: Deployment\n")});
+  EXPECT_EQ(done.code, 2);
+  EXPECT_THAT(done.output, HasSubstr("d.yaml: no Autoscaler or HorizontalPodAutoscaler in this "
+                                     "file; it has Deployment"));
+  EXPECT_EQ(Run({"replay", path(), "--object", "shop/checkout"}).code, 2);  // of --with alone
+}
+
 TEST_F(Journal, WhatIsNotThereIsNamed) {
   Write();
   Done done = Run({"explain", path(), "--object", "shop/other"});

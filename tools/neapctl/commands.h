@@ -19,7 +19,8 @@ int Validate(const ValidateOptions& options);
 
 struct ExplainOptions {
   std::vector<std::string> files;  // an object and an Observation, or one journal
-  std::string object;              // "namespace/name": the decision of a journal
+  std::string server;              // http://host:port of a neapd: its decision, instead of files
+  std::string object;              // "namespace/name": the decision of a journal or a neapd
   std::string at;                  // RFC 3339; "" = the last
   Format format = Format::kTable;
 };
@@ -28,10 +29,16 @@ int Explain(const ExplainOptions& options);
 
 struct ReplayOptions {
   std::string journal;  // a directory or one of its files
+  std::string with;     // a file with another policy; "" = the recorded ones
+  std::string object;   // with `with`: "namespace/name" of the records; "" = that of the file
+  std::string scalers;  // likewise: who is asked about triggers; "" starts the neap-scalers beside
+                        // neapctl
   Format format = Format::kTable;
 };
-// Takes a journal's decisions again, and says where this build decides otherwise.
+// Takes a journal's decisions again, and says where this build decides otherwise; or where another
+// policy would have.
 int Replay(const ReplayOptions& options);
+int ReplayWith(const ReplayOptions& options);  // part of it, in replay_with.cc
 
 struct ConformanceOptions {
   std::vector<std::string> files;

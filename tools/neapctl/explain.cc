@@ -1,6 +1,6 @@
-// neapctl explain: why a count is what it is, step by step: of a decision in a journal, as it was
-// taken; or of an object and an observation in files, decided here and now by the code that neapd
-// decides with.
+// neapctl explain: why a count is what it is, step by step, and what would have to be different: of
+// a decision in a journal or of a running neapd, as it was taken; or of an object and an
+// observation in files, decided here and now by the code that neapd decides with.
 #include <absl/time/clock.h>
 #include <fmt/format.h>
 
@@ -8,35 +8,19 @@
 
 #include "autoscaler/base/duration.h"
 #include "autoscaler/base/status.h"
-#include "autoscaler/core/messages.h"
+#include "autoscaler/base/version.h"
+#include "autoscaler/http/client.h"
 #include "autoscaler/record/replay.h"
 #include "tools/neapctl/commands.h"
+#include "tools/neapctl/explanation.h"
 #include "tools/neapctl/files.h"
+#include "tools/neapctl/object_key.h"
 #include "tools/neapctl/observation.h"
 
 namespace neap::ctl {
 namespace {
 
 namespace objects = kube::objects;
-
-Json StepToJson(const core::Step& step) {
-  Json out = {{"stage", core::StageName(step.stage)},
-              {"reason", core::ReasonName(step.reason)},
-              {"before", step.before},
-              {"after", step.after}};
-  if (step.metric >= 0) out["metric"] = step.metric;
-  return out;
-}
-
-Json DecisionToJson(const core::AutoscalerSpec& spec, const core::Decision& decision) {
-  Json out = {{"namespace", spec.key.ns},    {"name", spec.key.name},
-              {"current", decision.current}, {"recommended", decision.recommended},
-              {"desired", decision.desired}, {"rescale", decision.rescale},
-              {"steps", Json::array()}};
-  for (const core::Step& step : decision.steps) out["steps"].push_back(StepToJson(step));
-  out["explanation"] = core::Explain(spec, decision);
-  return out;
-}
 
 // The two documents that the files must hold between them.
 struct Pair {
@@ -83,114 +67,85 @@ absl::Status ExplainFiles(const ExplainOptions& options) {
   if (pair.observation == nullptr) {
     return base::InvalidArgument("no document of kind Observation in these files");
   }
-  const core::AutoscalerSpec& spec = *pair.object->spec;
+  record::FoundRecord found;
+  found.spec = *pair.object->spec;
   std::vector<objects::Problem> problems;
-  WrittenObservation written = DecodeObservation(*pair.observation, spec, absl::Now(), problems);
-  written.seen.previous = pair.object->status;
+  WrittenObservation written =
+      DecodeObservation(*pair.observation, found.spec, absl::Now(), problems);
   std::string text;
   for (const objects::Problem& p : problems) {
     text += (text.empty() ? "" : "\n") + objects::Text(p, pair.observation_file);
   }
   if (!text.empty()) return base::InvalidArgument("{}", text);
-
-  const core::Decision decision =
-      core::Decide(written.options, spec, written.seen.View(), written.past);
-  Print(options.format, DecisionToJson(spec, decision),
-        fmt::format("{}: {}", spec.key.Text(), core::Explain(spec, decision)));
+  found.options = written.options;
+  found.seen = std::move(written.seen);
+  found.seen.previous = pair.object->status;
+  found.before = std::move(written.past);
+  found.decision = core::Decide(found.options, found.spec, found.seen.View(), found.before);
+  const Explanation explanation = ExplainRecord(found);
+  Print(options.format, explanation.document, explanation.text);
   return absl::OkStatus();
 }
 
-// ---- a decision of a journal
+// ---- a decision of a journal or of a running neapd
 
-std::string_view CauseText(control::Cause cause) {
-  switch (cause) {
-    case control::Cause::kPeriodic:
-      return "its period";
-    case control::Cause::kSpecChange:
-      return "a change of the object";
-    case control::Cause::kScaleChange:
-      return "a change of the scale";
-    case control::Cause::kPushed:
-      return "a pushed reading";
-    case control::Cause::kWriteSlot:
-      return "a free write slot";
-  }
-  return "";
+// What is asked of neapd is the object's next decision; its period may be some minutes.
+constexpr absl::Duration kPatience = absl::Seconds(90);
+
+absl::StatusOr<std::string> RecordsOf(const std::string& server, const core::ObjectKey& key) {
+  http::Client client({.user_agent = fmt::format("neapctl/{}", base::Version())});
+  http::Request request;
+  request.url = fmt::format("{}/records?object={}&wait={}",
+                            server.substr(0, server.find_last_not_of('/') + 1), key.Text(),
+                            base::FormatDuration(kPatience));
+  request.timeout = kPatience + absl::Seconds(10);
+  NEAP_ASSIGN_OR_RETURN(http::Response response, client.Do(std::move(request)));
+  if (response.status == 200) return std::move(response.body);
+  while (response.body.ends_with('\n')) response.body.pop_back();
+  return base::Unavailable("{}: {} {}", server, response.status, response.body);
 }
 
-std::string_view ResultText(core::ApplyResult::Kind kind) {
-  using Kind = core::ApplyResult::Kind;
-  switch (kind) {
-    case Kind::kNotTried:
-      return "nothing to write";
-    case Kind::kApplied:
-      return "written";
-    case Kind::kWithheld:
-      return "withheld: a dry run";
-    case Kind::kConflict:
-      return "not written: somebody else was faster";
-    case Kind::kGone:
-      return "not written: the target is gone";
-    case Kind::kRejected:
-      return "not written: refused";
-    case Kind::kUnknown:
-      return "not known whether it was written";
-  }
-  return "";
-}
-
-void PrintRecord(Format format, const record::FoundRecord& found) {
-  const std::string at = base::FormatTimeMicro(found.seen.now);
-  Json document = DecisionToJson(found.spec, found.decision);
-  document["at"] = at;
-  document["cause"] = CauseText(found.cause);
-  document["decision"] = found.decision_id;
-  document["journal"] = {{"file", found.file}, {"offset", found.offset}};
-  std::string text = fmt::format("{}, {}, because of {}: {}", found.spec.key.Text(), at,
-                                 CauseText(found.cause), core::Explain(found.spec, found.decision));
-  if (found.result) {
-    document["result"] = ResultText(found.result->kind);
-    if (!found.result->error.empty()) document["error"] = found.result->error;
-    text += fmt::format("{}{}{}\n", ResultText(found.result->kind),
-                        found.result->error.empty() ? "" : ": ", found.result->error);
-  }
-  document["events"] = Json::array();
-  if (found.outcome) {
-    for (const core::Event& event : found.outcome->events) {
-      document["events"].push_back({{"reason", event.reason}, {"message", event.message}});
-      text += fmt::format("event {}: {}\n", event.reason, event.message);
-    }
-  }
-  Print(format, document, text);
-}
-
-absl::Status ExplainJournal(const ExplainOptions& options) {
-  const size_t slash = options.object.find('/');
-  if (options.files.size() != 1 || slash == std::string::npos) {
-    return base::InvalidArgument("--object NAMESPACE/NAME is of one journal, {} are named",
-                                 options.files.size());
-  }
+absl::StatusOr<record::FoundRecord> FindRecorded(const ExplainOptions& options) {
+  NEAP_ASSIGN_OR_RETURN(const core::ObjectKey key, ParseKey(options.object));
   absl::Time at = absl::InfiniteFuture();
   if (!options.at.empty()) {
     const auto parsed = base::ParseTime(options.at);
     if (!parsed.ok()) return base::Annotate(parsed.status(), "--at");
-    at = *parsed;
+    // Times are shown to the microsecond, cut: one that was shown finds its decision.
+    at = *parsed + absl::Microseconds(1) - absl::Nanoseconds(1);
   }
-  const core::ObjectKey key = {.ns = options.object.substr(0, slash),
-                               .name = options.object.substr(slash + 1)};
-  NEAP_ASSIGN_OR_RETURN(const record::FoundRecord found,
-                        record::FindRecord(options.files[0], key, at));
-  PrintRecord(options.format, found);
+  if (options.server.empty()) {
+    if (options.files.size() != 1) {
+      return base::InvalidArgument("--object NAMESPACE/NAME is of one journal, {} are named",
+                                   options.files.size());
+    }
+    return record::FindRecord(options.files[0], key, at);
+  }
+  if (!options.files.empty()) {
+    return base::InvalidArgument("--server and {}: explain one of them", options.files[0]);
+  }
+  NEAP_ASSIGN_OR_RETURN(std::string segment, RecordsOf(options.server, key));
+  return record::FindRecordIn(options.server, std::move(segment), key, at);
+}
+
+absl::Status ExplainRecorded(const ExplainOptions& options) {
+  NEAP_ASSIGN_OR_RETURN(record::FoundRecord found, FindRecorded(options));
+  const Explanation explanation = ExplainRecord(found);
+  Print(options.format, explanation.document, explanation.text);
   return absl::OkStatus();
 }
 
 }  // namespace
 
 int Explain(const ExplainOptions& options) {
-  const bool journal = !options.object.empty();
-  const absl::Status status = journal ? ExplainJournal(options) : ExplainFiles(options);
+  const bool recorded = !options.object.empty() || !options.server.empty();
+  if (!recorded && options.files.empty()) {
+    PrintError("explain: name files, a journal with --object, or --server");
+    return kFailed;
+  }
+  const absl::Status status = recorded ? ExplainRecorded(options) : ExplainFiles(options);
   if (status.ok()) return kOk;
-  if (journal) {
+  if (recorded) {
     PrintError(base::Message(status));
     return kFailed;
   }

@@ -1,5 +1,5 @@
 // Files that the user named: their text, and the objects in them with everything that is wrong with
-// them. Used by `validate` and `explain`. One thread.
+// them. Used by the commands that take files. One thread.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -21,5 +21,11 @@ kube::objects::DecodeOptions StrictOptions();
 
 // YAML or JSON documents of a file. Errors name file, line and column.
 absl::StatusOr<std::vector<value::Value>> ReadDocuments(const std::string& path);
+
+// The one Autoscaler or HorizontalPodAutoscaler of a file, whole and valid; documents of other
+// kinds beside it are passed over. Errors: every problem as file:line: field: message; none or
+// several objects, naming what else the file has.
+absl::StatusOr<kube::objects::Decoded> ReadObject(const std::string& path,
+                                                  const kube::objects::DecodeOptions& options);
 
 }  // namespace neap::ctl

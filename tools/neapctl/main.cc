@@ -71,8 +71,10 @@ int Main(int argc, char** argv) {
 
   ExplainOptions explain;
   command = Add(app, "explain",
-                "Explain a decision step by step: one of a journal, or the one that Neap takes for "
-                "an object in a file with an observation (docs/neapctl.md) in a file",
+                "Explain a decision step by step, and what would have to be different for another "
+                "one: of a journal, of a running neapd, or the one that Neap takes for an object "
+                "in a file with an observation (docs/neapctl.md) in a file",
+                "  neapctl explain --server http://127.0.0.1:8080 --object shop/checkout\n"
                 "  neapctl explain /var/lib/neap/journal --object shop/checkout\n"
                 "  neapctl explain /var/lib/neap/journal --object shop/checkout "
                 "--at 2026-03-01T10:00:00Z\n"
@@ -81,9 +83,13 @@ int Main(int argc, char** argv) {
   command
       ->add_option("files", explain.files,
                    "A journal with --object, or YAML and JSON files (- is standard input)")
-      ->required()
       ->type_name("FILE");
-  command->add_option("--object", explain.object, "Whose decision of the journal")
+  command
+      ->add_option("--server", explain.server,
+                   "A running neapd, by its --listen-address: its next decision of --object, for "
+                   "which this waits, or the last one once it was asked for before")
+      ->type_name("URL");
+  command->add_option("--object", explain.object, "Whose decision of the journal or the neapd")
       ->type_name("NAMESPACE/NAME");
   command->add_option("--at", explain.at, "The last decision at or before this time")
       ->type_name("TIME");
@@ -91,11 +97,30 @@ int Main(int argc, char** argv) {
 
   ReplayOptions replay;
   command = Add(app, "replay",
-                "Take a journal's decisions again, and show where this build decides otherwise",
-                "  neapctl replay /var/lib/neap/journal\n", &replay.format);
+                "Take a journal's decisions again, and show where this build decides otherwise; or "
+                "where another policy would have",
+                "  neapctl replay /var/lib/neap/journal\n"
+                "  neapctl replay /var/lib/neap/journal --with checkout.yaml\n",
+                &replay.format);
   command->add_option("journal", replay.journal, "A journal's directory, or one of its files")
       ->required()
       ->type_name("JOURNAL");
+  CLI::Option* with =
+      command
+          ->add_option("--with", replay.with,
+                       "Another policy, an object in a file: what would it have decided?")
+          ->type_name("FILE");
+  command
+      ->add_option("--object", replay.object,
+                   "From whose records; without it those of the object that FILE names")
+      ->type_name("NAMESPACE/NAME")
+      ->needs(with);
+  command
+      ->add_option("--scalers", replay.scalers,
+                   "Where to ask about FILE's triggers; without it the neap-scalers beside neapctl "
+                   "is started and stopped again")
+      ->type_name("ADDRESS")
+      ->needs(with);
   command->callback([&] { code = Replay(replay); });
 
   ConformanceOptions conformance;

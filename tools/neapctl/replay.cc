@@ -7,24 +7,12 @@
 #include "autoscaler/base/status.h"
 #include "autoscaler/base/version.h"
 #include "tools/neapctl/commands.h"
+#include "tools/neapctl/replay_damage.h"
 
 namespace neap::ctl {
 namespace {
 
-using record::Damage;
 using record::Difference;
-
-std::string_view DamageText(Damage::Kind kind) {
-  switch (kind) {
-    case Damage::Kind::kTornTail:
-      return "torn";
-    case Damage::Kind::kCorrupt:
-      return "corrupt";
-    case Damage::Kind::kUnreadable:
-      return "unreadable";
-  }
-  return "";
-}
 
 Json ToJson(const record::ReplayReport& report) {
   Json differences = Json::array();
@@ -37,11 +25,6 @@ Json ToJson(const record::ReplayReport& report) {
                            {"of", d.outcome ? "outcome" : "decision"},
                            {"first", d.first}});
   }
-  Json damage = Json::array();
-  for (const Damage& d : report.damage) {
-    damage.push_back(
-        {{"kind", DamageText(d.kind)}, {"file", d.file}, {"offset", d.offset}, {"text", d.text}});
-  }
   return {{"decisions", report.decisions},
           {"outcomes", report.outcomes},
           {"different", report.different_decisions + report.different_outcomes},
@@ -51,7 +34,7 @@ Json ToJson(const record::ReplayReport& report) {
           {"lostRecords", report.lost_records},
           {"builds", report.builds},
           {"differences", std::move(differences)},
-          {"damage", std::move(damage)}};
+          {"damage", DamageToJson(report.damage)}};
 }
 
 std::string ToText(const record::ReplayReport& report) {
@@ -77,6 +60,7 @@ std::string ToText(const record::ReplayReport& report) {
 }  // namespace
 
 int Replay(const ReplayOptions& options) {
+  if (!options.with.empty()) return ReplayWith(options);
   record::ReplayOptions replay;
   replay.build = base::Version();
   const auto report = record::Replay(options.journal, replay);
@@ -84,13 +68,7 @@ int Replay(const ReplayOptions& options) {
     PrintError(base::Message(report.status()));
     return kFailed;
   }
-  // A torn tail is what kill -9 leaves, or a record that is just being written: nothing is missing
-  // that was decided before. Anything else was not checked.
-  bool unchecked = report->decisions == 0;
-  for (const Damage& d : report->damage) {
-    PrintError(d.text);
-    unchecked = unchecked || d.kind != Damage::Kind::kTornTail;
-  }
+  const bool unchecked = PrintDamage(report->damage) || report->decisions == 0;
   if (report->decisions == 0) PrintError(fmt::format("{}: no decisions", options.journal));
   Print(options.format, ToJson(*report), ToText(*report));
   if (!report->Agrees()) return kNo;
