@@ -91,4 +91,29 @@ struct PlaygroundOptions {
 // A virtual cluster behind a Kubernetes-shaped server on loopback, until SIGTERM or SIGINT.
 int Playground(const PlaygroundOptions& options);
 
+struct RecordOptions {
+  std::string prometheus;      // the server's URL
+  std::string query;           // the load per second: one series
+  std::string replicas_query;  // likewise; "" = no such column, unless there is a deployment
+  std::string ns = "default";
+  std::string deployment;
+  std::string from = "24h";  // a time, or how long ago
+  std::string to = "now";
+  std::string step = "15s";
+  std::string output;        // a file; "-" = stdout
+  std::string bearer_token;  // "TEXT" or "@FILE", as the password
+  std::string username;
+  std::string password;
+  std::vector<std::string> headers;     // "NAME=VALUE" or "NAME=@FILE"
+  std::vector<std::string> parameters;  // likewise
+  std::string ca_file;                  // PEM
+  std::string cert_file;
+  std::string key_file;
+  std::string server_name;
+  bool unsafe_ssl = false;
+  double timeout_seconds = 120;  // of each request
+};
+// The trace of a workload from a Prometheus server into the CSV that `simulate` reads.
+int Record(const RecordOptions& options);
+
 }  // namespace neap::ctl

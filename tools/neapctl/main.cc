@@ -50,6 +50,71 @@ void AddAddress(CLI::App& command, ScalerAddress& scaler) {
       ->type_name("NAME");
 }
 
+void AddRecord(CLI::App& command, RecordOptions& record) {
+  command.add_option("--prometheus", record.prometheus, "The server's URL, without /api/v1")
+      ->required()
+      ->type_name("URL");
+  command.add_option("--query", record.query, "PromQL of the load per second: one series")
+      ->required()
+      ->type_name("PROMQL");
+  CLI::Option* replicas =
+      command.add_option("--replicas-query", record.replicas_query, "PromQL of the replicas")
+          ->type_name("PROMQL");
+  CLI::Option* deployment = command
+                                .add_option("--deployment", record.deployment,
+                                            "Whose replicas, as kube-state-metrics tells them")
+                                ->type_name("NAME")
+                                ->excludes(replicas);
+  command.add_option("-n,--namespace", record.ns, "Its namespace")
+      ->type_name("NAME")
+      ->needs(deployment);
+  command
+      .add_option("--from", record.from,
+                  "When it begins: a time, or how long ago; default 24h (a day ago)")
+      ->type_name("TIME");
+  command.add_option("--to", record.to, "When it ends; default now")->type_name("TIME");
+  command.add_option("--step", record.step, "Between two rows; default 15s")->type_name("TIME");
+  command.add_option("-o,--output", record.output, "The CSV that is written; - is stdout")
+      ->required()
+      ->type_name("FILE");
+  const std::string access = "Access";
+  CLI::Option* user = command.add_option("--username", record.username, "Basic authentication")
+                          ->type_name("NAME")
+                          ->group(access);
+  command.add_option("--password", record.password, "Its password")
+      ->type_name("TEXT|@FILE")
+      ->needs(user)
+      ->group(access);
+  command.add_option("--bearer-token", record.bearer_token, "Bearer authentication")
+      ->type_name("TEXT|@FILE")
+      ->excludes(user)
+      ->group(access);
+  command.add_option("--header", record.headers, "A further header")
+      ->type_name("NAME=VALUE|NAME=@FILE")
+      ->group(access);
+  command.add_option("--query-parameter", record.parameters, "A further parameter of each query")
+      ->type_name("NAME=VALUE|NAME=@FILE")
+      ->group(access);
+  command.add_option("--ca-file", record.ca_file, "Trust these authorities, not the system's")
+      ->type_name("FILE")
+      ->group(access);
+  CLI::Option* cert = command.add_option("--cert-file", record.cert_file, "Our certificate")
+                          ->type_name("FILE")
+                          ->group(access);
+  command.add_option("--key-file", record.key_file, "Its private key")
+      ->type_name("FILE")
+      ->needs(cert)
+      ->group(access);
+  command.add_option("--server-name", record.server_name, "The name that its certificate is for")
+      ->type_name("NAME")
+      ->group(access);
+  command.add_flag("--unsafe-ssl", record.unsafe_ssl, "Trust any certificate")->group(access);
+  command.add_option("--timeout", record.timeout_seconds, "Of each request, in seconds")
+      ->check(CLI::Range(0.001, 3600.0).description(""))
+      ->type_name("SECONDS")
+      ->group(access);
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("neapctl: check, try and explain what Neap does", "neapctl");
   app.require_subcommand(1);
@@ -208,6 +273,17 @@ int Main(int argc, char** argv) {
   command->add_option("--for", playground.duration, "Stop after this time, such as 90s")
       ->type_name("TIME");
   command->callback([&] { code = Playground(playground); });
+
+  RecordOptions record;
+  command = Add(app, "record",
+                "Record a workload's load and replicas from a Prometheus server, as the trace that "
+                "simulate reads",
+                "  neapctl record --prometheus http://127.0.0.1:9090 --from 7d \\\n"
+                "      --query 'sum(rate(http_requests_total{app=\"checkout\"}[1m]))' \\\n"
+                "      --namespace shop --deployment checkout -o checkout.csv\n",
+                nullptr);
+  AddRecord(*command, record);
+  command->callback([&] { code = Record(record); });
 
   try {
     app.parse(argc, argv);
