@@ -10,10 +10,10 @@
 //
 // Rows are separated by line ends of any kind, columns by ',', ';', '|' or a tab (the header line
 // or the first row tells which); quoted fields as RFC 4180 (csv.h). Which columns: named ones, else
-// the header's usual names (time, timestamp, ts, date; value, rate, rps, count, requests, work),
-// else the first two. Times: Unix seconds (also with a fraction), milliseconds (beyond 10^11),
-// microseconds (10^14), nanoseconds (10^17), RFC 3339, "2014-07-01 00:00:00[.1234567]" (UTC), or a
-// date alone; the first row is time 0.
+// the header's usual names (time, timestamp, ts, date, datetime; value, rate, rps, count, requests,
+// work), else the first two. Times: Unix seconds (also with a fraction), milliseconds (beyond
+// 10^11), microseconds (10^14), nanoseconds (10^17), RFC 3339, "2014-07-01 00:00:00[.1234567]"
+// (UTC), or a date alone; the first row is time 0.
 //
 // What is wrong with a trace is an error that names source, line and column: text where a number is
 // due, NaN, infinite or negative rates, rates over kMaxRate, missing columns, time going back, two
