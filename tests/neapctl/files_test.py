@@ -168,6 +168,8 @@ def test_explain_holds_on_an_error(tmp_path):
     done = neapctl("explain", write(tmp_path, GOOD + text))
     assert done.stdout.startswith("shop/worker: stay at 4\n")
     assert "no scale-down on what is unknown" in done.stdout
+    both = text.replace("value: 1", "error: no answer")
+    assert "\nNo single change would give another count now.\n" in neapctl("explain", write(tmp_path, GOOD + both)).stdout
     # The present count is the first recommendation: the others would not scale down now either.
     kept = text + "history: {recommendations: [{replicas: 3, age: 1m}]}\n"
     assert "\n  3 by the metrics that can be read: those that fail forbid it\n" in neapctl(

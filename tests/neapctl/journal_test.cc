@@ -211,7 +211,7 @@ TEST_F(Other, PolicyIsComparedOnTheSameObservations) {
   EXPECT_EQ(done.code, 0) << done.output;
   EXPECT_THAT(done.output, HasSubstr("shop/checkout, 2026-03-01T10:00:00Z to 2026-03-01T10:00:15Z: "
                                      "2 decisions, 2 different with "));
-  EXPECT_THAT(done.output, HasSubstr("more in 2, fewer in 0; 1 stretches\n"));
+  EXPECT_THAT(done.output, HasSubstr("more in 2, fewer in 0; stretches: 1\n"));
   EXPECT_THAT(done.output,
               HasSubstr("2026-03-01T10:00:00Z   15s   2           5-8        8-10   asks for 5     "
                         "asks for 9, ScaleUpLimit\n"));

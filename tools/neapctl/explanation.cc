@@ -205,7 +205,9 @@ Explanation ExplainRecord(record::FoundRecord& found) {
   const size_t first_line = steps.find('\n') + 1;
   out.text = fmt::format("{}: {}{}{}", Heading(found), steps.substr(0, first_line),
                          MetricTable(lines), steps.substr(first_line));
-  if (!alternatives.empty()) out.text += "\nIt would be\n";
+  out.text += !alternatives.empty()       ? "\nIt would be\n"
+              : !decision.metrics.empty() ? "\nNo single change would give another count now.\n"
+                                          : "";
   for (const Alternative& a : alternatives) {
     out.document["whatIf"].push_back(ToJson(found, a));
     out.text += fmt::format("  {}\n", core::Words(spec, decision, a));

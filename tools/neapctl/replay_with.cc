@@ -24,10 +24,11 @@ using record::Stretch;
 using record::WithReport;
 
 constexpr char kCaveat[] =
-    "The replicas and readings are those of the recorded run: had this policy been followed, both "
-    "would have been others from the first change on.\n"
-    "Remembered are its own recommendations, from none on, and the changes that were really made: "
-    "what it wanted and nobody did is no scale event.\n";
+    "The replicas and readings are those of the recorded run: had this policy been followed, both\n"
+    "would have been others from the first change on. Remembered are its own recommendations, "
+    "from\n"
+    "none on, and the changes that were really made: what it wanted and nobody did is no scale "
+    "event.\n";
 
 constexpr char kTriggerCaveat[] =
     "Triggers are matched by type and metric name: their parameters are not recorded.\n";
@@ -151,7 +152,8 @@ std::string Range(const record::Wanted& wanted) {
 }
 
 std::string For(const Stretch& s) {
-  return base::FormatDuration(absl::Trunc(s.to - s.from, absl::Seconds(1)));
+  return base::FormatDuration(
+      absl::Trunc(s.to - s.from + absl::Milliseconds(500), absl::Seconds(1)));
 }
 
 std::string StretchWords(const Stretch& s) {
@@ -178,7 +180,7 @@ std::string ToText(const WithReport& report, const core::AutoscalerSpec& spec,
                   core::AmountText(report.recorded_mean_milli), report.recorded_changes,
                   core::AmountText(report.other_mean_milli), report.other_changes);
   if (different > 0) {
-    out += fmt::format("more in {}, fewer in {}; {} stretches\n", report.more, report.fewer,
+    out += fmt::format("more in {}, fewer in {}; stretches: {}\n", report.more, report.fewer,
                        report.stretch_count);
     out += fmt::format("first   {}\n", StretchWords(report.stretches.front()));
     out += fmt::format("longest {}\n\n", StretchWords(report.longest));
