@@ -71,10 +71,7 @@ class ScenarioDecoder {
     std::vector<std::string_view> names(WorldDecoder::Names().begin(), WorldDecoder::Names().end());
     names.insert(names.end(), kNames.begin(), kNames.end());
     Fields root(&document, "", report_, names);
-    const WorldDecoder::ReadFile read = [this](const std::string& file) {
-      return ReadText((folder_ / file).string());
-    };
-    WorldDecoder world(report_, read);
+    WorldDecoder world(report_, folder_.string());
     world_ = &world;
     world.Decode(root);
     out_.spec.world = world.world();

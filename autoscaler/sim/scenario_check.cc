@@ -36,7 +36,7 @@ class Checker {
   std::vector<std::string> Run() {
     for (const DeploymentSpec& one : world_.deployments) {
       if (one.requests && one.requests->service.Mean() <= absl::ZeroDuration()) {
-        Wrong("deployment {}/{}: requests.service is 0: a pod would serve any load", one.ns,
+        Wrong("deployment {}/{}: traffic.service is 0: a pod would serve any load", one.ns,
               one.name);
       }
       least_[NameOf(one)] = one.replicas;

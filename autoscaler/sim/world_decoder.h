@@ -7,10 +7,11 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
-#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "autoscaler/kube/objects/fields.h"
@@ -22,11 +23,10 @@ class WorldDecoder {
  public:
   using Fields = kube::objects::Fields;
   using Value = value::Value;
-  // Gives the text of a trace file, as it is named in the file.
-  using ReadFile = std::function<absl::StatusOr<std::string>(const std::string& file)>;
 
-  WorldDecoder(kube::objects::Report& report, const ReadFile& read)
-      : report_(report), read_(read) {}
+  // Traces that the file names relatively lie in `folder`.
+  WorldDecoder(kube::objects::Report& report, std::string folder)
+      : report_(report), folder_(std::move(folder)) {}
 
   // The top-level fields of a world.
   static std::span<const std::string_view> Names();
@@ -77,16 +77,29 @@ class WorldDecoder {
   std::string MetricName(Fields& fields);
   void ReadNamespaces(Fields& root);
   void ReadDeployment(Fields& fields);
+  void ReadPodLife(Fields& fields, DeploymentSpec& spec);
+  void ReadTimes(Fields& fields, std::string_view key, Range& range,
+                 std::optional<Distribution>& distribution);
+  void ReadTraffic(Fields& parent, DeploymentSpec& spec);
+  RetrySpec ReadRetry(Fields& parent, std::string_view key);
+  void ReadPool(Fields& fields);
+  void ReadQuota(Fields& fields);
+  void ReadFault(Fields& fields);
+  void CheckRoom(Fields& root);
   void ReadQueue(Fields& fields);
   void ReadExternalMetric(Fields& fields);
   void ReadCustomMetric(Fields& fields);
   void ReadObject(Fields& parent, CustomMetricSpec& spec);
+  Load LoadOf(Fields& fields);
   Load Shape(Fields& fields);
   Load StepsOf(Fields& fields);
+  Load SumOf(Fields& fields);
   Load TraceOf(Fields& fields);
+  std::string TracePath(Fields& fields);
+  int Permille(Fields& fields, std::string_view key, int fallback);
 
   kube::objects::Report& report_;
-  const ReadFile& read_;
+  const std::string folder_;
   WorldSpec spec_;
   int64_t speed_ = 1000;  // thousandths
 };

@@ -1,6 +1,7 @@
 // Single fields: amounts, times, names, loads, sources.
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -251,35 +252,77 @@ Load WorldDecoder::ReadLoad(Fields& parent, std::string_view key) {
   const Value* at = parent.Get(key);
   if (at == nullptr) return Load();
   Fields fields(parent, key,
-                {"constant", "steps", "ramp", "square", "sine", "trace", "scale", "repeat"});
-  if (!fields.present()) return Load();
+                {"constant", "steps", "ramp", "square", "sine", "flashCrowd", "poisson", "sum",
+                 "trace", "time", "value", "perStep", "gap", "scale", "repeat"});
+  return fields.present() ? LoadOf(fields).Scaled(1000, speed_) : Load();
+}
+
+// With its scale, and its time as the file writes it.
+Load WorldDecoder::LoadOf(Fields& fields) {
+  static constexpr std::array<std::string_view, 9> kShapes = {
+      "constant", "steps", "ramp", "square", "sine", "flashCrowd", "poisson", "sum", "trace"};
   int shapes = 0;
-  for (std::string_view shape : {"constant", "steps", "ramp", "square", "sine", "trace"}) {
-    shapes += fields.Get(shape) != nullptr;
-  }
+  for (std::string_view shape : kShapes) shapes += fields.Get(shape) != nullptr;
   if (shapes != 1) {
-    parent.Error(key, "exactly one of constant, steps, ramp, square, sine and trace is needed");
+    report_.Error(fields.At(""), fields.path(),
+                  "exactly one of constant, steps, ramp, square, sine, flashCrowd, poisson, sum "
+                  "and trace is needed");
     return Load();
   }
-  return Shape(fields).Scaled(Amount(fields, "scale", 1000, 0, 1'000'000), speed_);
+  for (std::string_view of_traces : {"time", "value", "perStep", "gap"}) {
+    if (fields.Get(of_traces) != nullptr && fields.Get("trace") == nullptr) {
+      fields.Error(of_traces, "is of traces alone");
+    }
+  }
+  if (fields.Get("repeat") != nullptr && fields.Get("trace") == nullptr &&
+      fields.Get("steps") == nullptr) {
+    fields.Error("repeat", "is of traces and steps alone");
+  }
+  return Shape(fields).Scaled(Amount(fields, "scale", 1000, 0, 1'000'000), 1000);
 }
 
 Load WorldDecoder::Shape(Fields& fields) {
+  const auto time = [this](Fields& of, std::string_view key, absl::Duration fallback) {
+    return Time(of, key, fallback, absl::Milliseconds(1), kMaxDuration);
+  };
   if (fields.Get("constant") != nullptr) return Load::Constant(Rate(fields, "constant"));
   if (fields.Get("steps") != nullptr) return StepsOf(fields);
+  if (fields.Get("sum") != nullptr) return SumOf(fields);
   if (fields.Get("trace") != nullptr) return TraceOf(fields);
   if (fields.Get("ramp") != nullptr) {
     Fields ramp(fields, "ramp", {"from", "to", "over"});
-    return Load::Ramp(Rate(ramp, "from"), Rate(ramp, "to"),
-                      Time(ramp, "over", absl::Minutes(5), absl::Milliseconds(1), kMaxDuration));
+    return Load::Ramp(Rate(ramp, "from"), Rate(ramp, "to"), time(ramp, "over", absl::Minutes(5)));
+  }
+  if (fields.Get("poisson") != nullptr) {
+    Fields poisson(fields, "poisson", {"rate", "every"});
+    return Load::Poisson(Rate(poisson, "rate"), time(poisson, "every", absl::Seconds(1)));
+  }
+  if (fields.Get("flashCrowd") != nullptr) {
+    Fields crowd(fields, "flashCrowd", {"base", "peak", "at", "rise", "hold", "fall"});
+    const Load::Crowd shape;
+    return Load::FlashCrowd({.base = Rate(crowd, "base"),
+                             .peak = Rate(crowd, "peak"),
+                             .at = time(crowd, "at", shape.at),
+                             .rise = time(crowd, "rise", shape.rise),
+                             .hold = time(crowd, "hold", shape.hold),
+                             .fall = time(crowd, "fall", shape.fall)});
   }
   const bool square = fields.Get("square") != nullptr;
   Fields wave(fields, square ? "square" : "sine", {"low", "high", "period"});
-  const Load::Wave shape{
-      .low = Rate(wave, "low"),
-      .high = Rate(wave, "high"),
-      .period = Time(wave, "period", absl::Minutes(5), absl::Milliseconds(1), kMaxDuration)};
+  const Load::Wave shape{.low = Rate(wave, "low"),
+                         .high = Rate(wave, "high"),
+                         .period = time(wave, "period", absl::Minutes(5))};
   return square ? Load::Square(shape) : Load::Sine(shape);
+}
+
+Load WorldDecoder::SumOf(Fields& fields) {
+  std::vector<Load> parts;
+  Each(fields, "sum",
+       {"constant", "steps", "ramp", "square", "sine", "flashCrowd", "poisson", "sum", "trace",
+        "time", "value", "perStep", "gap", "scale", "repeat"},
+       [&](Fields& part) { parts.push_back(LoadOf(part)); });
+  if (parts.empty()) fields.Required("sum", "at least one load");
+  return Load::Sum(std::move(parts));
 }
 
 Load WorldDecoder::StepsOf(Fields& fields) {
@@ -299,19 +342,41 @@ Load WorldDecoder::StepsOf(Fields& fields) {
   return Load::Steps(std::move(points), fields.Bool("repeat").value_or(false));
 }
 
-Load WorldDecoder::TraceOf(Fields& fields) {
+// As the file names it: relative to its folder; "-" is standard input.
+std::string WorldDecoder::TracePath(Fields& fields) {
   const std::string file = fields.String("trace");
-  const absl::StatusOr<std::string> text = read_(file);
-  if (!text.ok()) {
-    fields.Error("trace", std::string(base::Message(text.status())));
-    return Load();
+  return file == "-" ? file : (std::filesystem::path(folder_) / file).string();
+}
+
+// Read from the file while the world runs. Its first rows are read here, too, so that most mistakes
+// are told with their place; later ones end the run.
+Load WorldDecoder::TraceOf(Fields& fields) {
+  constexpr int kRowsLookedAt = 10'000;
+  static constexpr std::array<std::string_view, 3> kGaps = {"hold", "zero", "refuse"};
+  TraceOptions options;
+  options.time_column = fields.String("time");
+  options.value_column = fields.String("value");
+  options.per_step = fields.Bool("perStep").value_or(false);
+  options.gap = static_cast<TraceOptions::Gap>(fields.Enum("gap", kGaps).value_or(0));
+  const std::string path = TracePath(fields);
+  const bool repeat = fields.Bool("repeat").value_or(false);
+  const Load load = Load::Trace(path, options, repeat);
+  if (path == "-") return load;  // can be read once
+  absl::Status status = load.Open(0).status();
+  if (status.ok() && std::filesystem::is_regular_file(path)) {
+    auto rows = TraceReader::Open(path, options);
+    status = rows.status();
+    TraceRow row;
+    for (int i = 0; status.ok() && i < kRowsLookedAt && (*rows)->Next(&row); ++i) {
+    }
+    if (status.ok()) status = (*rows)->status();
   }
-  absl::StatusOr<std::vector<Load::Point>> points = ParseTrace(*text, file);
-  if (!points.ok()) {
-    fields.Error("trace", std::string(base::Message(points.status())));
-    return Load();
-  }
-  return Load::Steps(*std::move(points), fields.Bool("repeat").value_or(true));
+  if (!status.ok()) fields.Error("trace", std::string(base::Message(status)));
+  return load;
+}
+
+int WorldDecoder::Permille(Fields& fields, std::string_view key, int fallback) {
+  return static_cast<int>(Amount(fields, key, fallback, 0, 1000));
 }
 
 }  // namespace neap::sim

@@ -24,7 +24,7 @@ absl::StatusOr<std::string> ReadWhole(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<WorldSpec> ParseWorld(std::string_view text, std::string_view source,
-                                     const WorldDecoder::ReadFile& read) {
+                                     const std::string& folder) {
   NEAP_ASSIGN_OR_RETURN(const std::vector<Value> documents, value::ParseYaml(text, source));
   if (documents.size() != 1) {
     return base::InvalidArgument("{}: expected one document, found {}", source, documents.size());
@@ -34,7 +34,7 @@ absl::StatusOr<WorldSpec> ParseWorld(std::string_view text, std::string_view sou
   objects::Decoded decoded;
   objects::Report report(options, decoded);
   objects::Fields root(&documents[0], "", report, WorldDecoder::Names());
-  WorldDecoder decoder(report, read);
+  WorldDecoder decoder(report, folder);
   decoder.Decode(root);
   if (decoded.errors.empty()) return std::move(decoder.world());
   std::string text_of_errors;
@@ -46,9 +46,7 @@ absl::StatusOr<WorldSpec> ParseWorld(std::string_view text, std::string_view sou
 
 absl::StatusOr<WorldSpec> LoadWorldFile(const std::string& path) {
   NEAP_ASSIGN_OR_RETURN(const std::string text, ReadWhole(path));
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  return ParseWorld(text, path,
-                    [&](const std::string& file) { return ReadWhole((folder / file).string()); });
+  return ParseWorld(text, path, std::filesystem::path(path).parent_path().string());
 }
 
 }  // namespace neap::sim

@@ -14,12 +14,17 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
+// With two traces beside it.
 absl::StatusOr<WorldSpec> Parse(std::string_view text) {
-  return ParseWorld(text, "world.yaml", [](const std::string& file) -> absl::StatusOr<std::string> {
-    if (file == "day.csv") return std::string("0,10\n60,20\n");
-    if (file == "bad.csv") return std::string("0,10\n60,x\n");
-    return base::NotFound("{}: cannot be read", file);
-  });
+  static const testing_support::TempDir dir;
+  static const bool written = [] {
+    dir.Write("day.csv", "0,10\n60,20\n");
+    dir.Write("bad.csv", "0,10\n60,x\n");
+    dir.Write("requests.csv", "time,work\n0,1\n1,2\n");
+    return true;
+  }();
+  EXPECT_TRUE(written);
+  return ParseWorld(text, "world.yaml", dir.path());
 }
 
 std::string ErrorOf(std::string_view text) {
@@ -49,7 +54,7 @@ deployments:
   memory: 64Mi
   startup: {running: [1s, 2s], ready: 3s}
   termination: [100ms, 200ms]
-  load: {trace: day.csv, scale: 0.5}
+  load: {trace: day.csv, scale: 0.5, repeat: true}
 - {name: copy, count: 3, cpu: {idle: 7m}}
 queues:
 - {name: jobs, namespace: shop, consumer: checkout, perPod: 2.5, waiting: 9, arrivals: {constant: 12}}
@@ -123,7 +128,7 @@ TEST(WorldFile, RefusesWhatMakesNoSense) {
   EXPECT_THAT(ErrorOf("deployments: [{name: a, load: {constant: 1, trace: day.csv}}]"),
               HasSubstr("exactly one of constant"));
   EXPECT_THAT(ErrorOf("deployments: [{name: a, load: {trace: none.csv}}]"),
-              HasSubstr("none.csv: cannot be read"));
+              HasSubstr("none.csv: no such file"));
   EXPECT_THAT(ErrorOf("deployments: [{name: a, load: {trace: bad.csv}}]"),
               HasSubstr("bad.csv:2: column 2: \"x\" is not a number"));
   EXPECT_THAT(
