@@ -278,7 +278,9 @@ class Invariants::Impl {
       } else if (!BreaksReadings(fault.what)) {
         continue;
       }
-      if (now_ > start_ + fault.at + known && now_ < start_ + fault.at + fault.lasts) return &fault;
+      // Who has restarted asks anew, and is frozen with what there is then.
+      const absl::Time since = std::max(start_ + fault.at, LastOutage());
+      if (now_ > since + known && now_ < start_ + fault.at + fault.lasts) return &fault;
     }
     return nullptr;
   }
@@ -335,6 +337,8 @@ class Invariants::Impl {
       Violated(w, "windows", "{} -> {}, but {} was recommended within {}", d.current, d.desired,
                highest, base::FormatDuration(down));
     }
+    // Without behavior the one window is of the way down, and raises what it holds (upstream too).
+    if (!spec.behavior) lowest = highest;
     if (d.desired > d.current && d.desired > std::max({d.current, lowest, spec.MinReplicas()})) {
       Violated(w, "windows", "{} -> {}, but {} was recommended within {}", d.current, d.desired,
                lowest, base::FormatDuration(up));
@@ -402,9 +406,23 @@ class Invariants::Impl {
     // A write that nobody answers holds it up longest.
     const absl::Duration most = 2 * w.period + options_.poll_deadline + options_.write_limit +
                                 options_.unknown_wait + kUnderWay;
-    if (now_ - w.decided > most) {
+    if (now_ - std::max(w.decided, LastOutage()) > most) {
       Violated(w, "alive", "not decided since {}", base::FormatTime(w.decided));
     }
+  }
+
+  // The last moment at which watches brought nothing: who starts then knows no object.
+  absl::Time LastOutage() const {
+    absl::Time last = absl::InfinitePast();
+    for (const ControlFault& fault : faults_) {
+      const absl::Time at = start_ + fault.at;
+      if (at > now_) continue;
+      if (fault.what == ControlFault::What::kRestart) last = std::max(last, at + fault.by);
+      if (fault.what == ControlFault::What::kWatchSilence) {
+        last = std::max(last, std::min(now_, at + fault.lasts));
+      }
+    }
+    return last;
   }
 
   void Conserved(const std::string& name, const Service& service) {

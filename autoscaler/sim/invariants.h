@@ -14,10 +14,10 @@
 //   errors      a failed metric never lets a count fall, nor one that failed on purpose (a
 //               ControlFault), nor a value that was frozen for too long, nor a silent view
 //   one writer  a target is not decided while its write is under way; a dry run writes nothing
-//   reasons     the steps lead from the current to the desired count; what was applied has its event
-//   alive       each target is decided once per period, faults or not
-//   world       requests and items are conserved
-//   converged   (asked for, at the end) when faults have ended and the load is constant, counts
+//   reasons     the steps lead from the current to the desired count; what was applied has its
+//   event alive       each target is decided once per period, faults or not world       requests
+//   and items are conserved converged   (asked for, at the end) when faults have ended and the load
+//   is constant, counts
 //               stand still and no metric fails
 #pragma once
 

@@ -99,6 +99,7 @@ class Pipeline::Impl {
     meters_.Advance(now);
     for (; !freezes_.empty() && *freezes_.begin() <= now; freezes_.erase(freezes_.begin())) {
       for (const auto& [id, query] : all_) {
+        if (query->frozen) continue;  // by an earlier one that lasts
         if (FaultOf(What::kFrozen, *query, now) != nullptr) query->frozen = Value(*query, now);
       }
     }
@@ -418,24 +419,28 @@ class Pipeline::Impl {
   }
 
   // The first one of that kind that is on and meets the query; its share is not drawn.
+  static bool Touches(const Fault& fault, What what, const Query& query, int64_t now) {
+    return fault.spec->what == what && fault.begin <= now && now < fault.end &&
+           Meets(*fault.spec, query);
+  }
+
   const Fault* FaultOf(What what, const Query& query, int64_t now) const {
     for (const Fault& fault : faults_) {
-      if (fault.spec->what == what && fault.begin <= now && now < fault.end &&
-          Meets(*fault.spec, query)) {
-        return &fault;
-      }
+      if (Touches(fault, what, query, now)) return &fault;
     }
     return nullptr;
   }
 
   // False: nobody answers.
   bool ReadWithFaults(Query& query, int64_t now, Answer* answer) {
+    // Each fault that overlaps another has a chance of its own.
     const auto strikes = [&](What what) -> const Fault* {
-      const Fault* fault = FaultOf(what, query, now);
-      if (fault == nullptr) return nullptr;
-      const int permille = fault->spec->permille;
-      if (permille < 1000 && static_cast<int>(random_.Below(1000)) >= permille) return nullptr;
-      return fault;
+      for (const Fault& fault : faults_) {
+        if (!Touches(fault, what, query, now)) continue;
+        const int permille = fault.spec->permille;
+        if (permille >= 1000 || static_cast<int>(random_.Below(1000)) < permille) return &fault;
+      }
+      return nullptr;
     };
     if (strikes(What::kScalerHang) != nullptr) return false;
     if (const Fault* slow = strikes(What::kScalerSlow)) {

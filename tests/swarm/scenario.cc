@@ -16,15 +16,13 @@ namespace neap::sim {
 namespace {
 
 constexpr absl::Duration kStorm = absl::Minutes(40);
-// The longest window or policy period (10 minutes), and as long again for slow ways down.
-constexpr absl::Duration kSettle = absl::Minutes(40);
+// The slowest policy, one pod in two minutes, over 40 pods, and a window.
+constexpr absl::Duration kSettle = absl::Minutes(100);
 constexpr absl::Duration kRest = absl::Minutes(10);
 
 class Maker {
  public:
-  explicit Maker(uint64_t seed) : random_(seed * 0x9e3779b97f4a7c15 + 1) {
-    made_.spec.world.seed = seed;
-  }
+  explicit Maker(uint64_t seed) : random_(Random(seed).Next()) { made_.spec.world.seed = seed; }
 
   SwarmScenario Make() {
     SimulationSpec& spec = made_.spec;
@@ -89,7 +87,9 @@ class Maker {
                                                                         : core::Guards::kSafe;
     object.min_replicas = static_cast<int32_t>(Draw(1, 3));
     object.max_replicas = static_cast<int32_t>(Draw(8, 40));
-    object.period = absl::Seconds(OneOf({1, 2, 5, 15, 15, 30}));
+    // Faster than its metrics move, upstream's arithmetic multiplies one reading twice and swings.
+    object.period = absl::Seconds(
+        object.guards == core::Guards::kNone ? OneOf({15, 30}) : OneOf({1, 2, 5, 15, 15, 30}));
     object.paused = Chance(8);
     if (Chance(70)) object.behavior = core::Behavior{Rules(true), Rules(false)};
     const int metrics = static_cast<int>(Draw(1, 3));
@@ -155,8 +155,9 @@ class Maker {
     QueueSpec queue;
     queue.name = fmt::format("jobs-{}-{}", deployment, number);
     queue.consumer = deployment;
-    queue.per_pod = Draw(1, 20) * 1000;
-    queue.arrivals = Wild(150'000, 0);  // it drains when it is calm
+    // It drains when it is calm: the least maxReplicas take what comes at most.
+    queue.per_pod = Draw(8, 30) * 1000;
+    queue.arrivals = Wild(60'000, 0);
     const int index = static_cast<int>(made_.spec.world.queues.size());
     made_.spec.world.queues.push_back(queue);
     core::MetricSpec metric =

@@ -29,6 +29,13 @@ struct Tried : public Observer {
   void OnOutcome(const control::OutcomeRecord& record, absl::Time) override {
     if (record.result.kind == core::ApplyResult::Kind::kApplied) ++applied;
   }
+  void OnScale(int deployment, int32_t before, int32_t after, bool by_neap,
+               absl::Time now) override {
+    if (!verbose) return;
+    fmt::print("{} web-{}: {} -> {}{}\n", base::FormatTime(now), deployment, before, after,
+               by_neap ? "" : " by somebody else");
+  }
+  bool verbose = false;
   uint64_t decisions = 0;
   uint64_t failed = 0;
   uint64_t applied = 0;
@@ -85,6 +92,7 @@ int main(int argc, char** argv) {
   const auto begin = std::chrono::steady_clock::now();
   const auto passed = [&] { return absl::FromChrono(std::chrono::steady_clock::now() - begin); };
   neap::sim::Tried tried;
+  tried.verbose = verbose;
   uint64_t done = 0;
   for (; runs > 0 ? done < runs : passed() < *limit; ++done) {
     if (!neap::sim::Play(seed + done, verbose, tried)) return 1;
