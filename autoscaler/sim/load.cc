@@ -150,13 +150,4 @@ int64_t Load::At(absl::Duration since_start) const {
   return cursor.ok() ? (*cursor)->At(since_start) : 0;
 }
 
-absl::StatusOr<std::vector<Load::Point>> ParseTrace(std::string_view csv, std::string_view source) {
-  NEAP_ASSIGN_OR_RETURN(const auto trace, TraceReader::FromText(std::string(csv), source, {}));
-  std::vector<Load::Point> points;
-  TraceRow row;
-  while (trace->Next(&row)) points.push_back({.at = row.at, .rate = row.milli});
-  NEAP_RETURN_IF_ERROR(trace->status());
-  return points;
-}
-
 }  // namespace neap::sim

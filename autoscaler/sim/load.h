@@ -27,7 +27,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -110,7 +109,7 @@ class Load {
   absl::StatusOr<std::unique_ptr<LoadCursor>> Open(uint64_t seed) const;
 
   // The rate at that time since the world began, 0 to kMaxRate, with seed 0; 0 where a trace can't
-  // be read.
+  // be read. Opens a cursor each time: for looks at single moments.
   int64_t At(absl::Duration since_start) const;
 
  private:
@@ -121,8 +120,5 @@ class Load {
   int64_t scale_ = 1'000'000;                       // millionths
   int64_t speed_ = 1'000'000;
 };
-
-// A whole trace of rates at once, of text that is there.
-absl::StatusOr<std::vector<Load::Point>> ParseTrace(std::string_view csv, std::string_view source);
 
 }  // namespace neap::sim

@@ -69,10 +69,6 @@ class TraceLoad : public testing::Test {
   }
 };
 
-std::string ErrorOf(std::string_view csv) {
-  return std::string(base::Message(ParseTrace(csv, "day.csv").status()));
-}
-
 // The published sequence of splitmix64: the same numbers on every machine.
 TEST(Random, IsSplitMix) {
   Random random(1234567);
@@ -338,28 +334,6 @@ TEST_F(TraceLoad, FollowsARecordedTrace) {
   EXPECT_EQ(rows, 89'632 + 1);  // and its end
   EXPECT_EQ(sum, 1'082'120'390'000);
   EXPECT_EQ(cursor->Ended(), absl::Seconds(1'344'480));
-}
-
-TEST(ParseTrace, TakesTheUsualForms) {
-  const std::vector<Load::Point> expected = {{absl::ZeroDuration(), 10'000},
-                                             {absl::Seconds(15), 12'500}};
-  for (const char* csv : {
-           "ts,value\n1655316015,10.000000\n1655316030,12.5\n",
-           "1655316015,10\r\n1655316030,12.5",
-           "1655316015000;10\n1655316030000;12.5\n",
-           "timestamp\tvalue\n2014-07-01 00:00:00\t10\n2014-07-01 00:00:15\t12.5\n",
-           "# a comment\n\n\"2026-01-01T00:00:00Z\",\"10\",more\n2026-01-01T00:00:15Z,12.5,more\n",
-           "0,10\n15.0,12.5\n",
-       }) {
-    const auto points = ParseTrace(csv, "day.csv");
-    ASSERT_TRUE(points.ok()) << csv << points.status();
-    EXPECT_EQ(*points, expected) << csv;
-  }
-}
-
-TEST(ParseTrace, NamesTheLineOfWhatIsWrong) {
-  EXPECT_EQ(ErrorOf(""), "day.csv: is empty");
-  EXPECT_THAT(ErrorOf("0,1\n5,many\n"), HasSubstr("day.csv:2: column 2: \"many\""));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "autoscaler/base/clock.h"
 #include "autoscaler/base/duration.h"
