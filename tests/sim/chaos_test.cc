@@ -1,5 +1,5 @@
-// The published chaos experiment of docs/chaos.md, in the virtual world. Prints the table that the
-// page shows.
+// The published chaos experiment of docs/chaos.md, in the world of its scenario file. Prints the
+// table that the page shows.
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -13,6 +13,9 @@
 #include <utility>
 #include <vector>
 
+#include "autoscaler/base/check.h"
+#include "autoscaler/base/status.h"
+#include "autoscaler/sim/scenario.h"
 #include "autoscaler/sim/world.h"
 
 namespace neap::sim {
@@ -53,40 +56,18 @@ const Row kRows[] = {
      .predicted = true},
 };
 
-const absl::Time kStart = absl::FromUnixSeconds(1'767'225'600);
-const absl::Duration kLasts = absl::Minutes(4);
-
-// What all rows have in common; docs/chaos.md argues for each number.
-WorldSpec Common() {
-  RequestsSpec requests;
-  requests.random = false;
-  requests.service = Distribution::Exponential(absl::Milliseconds(190));
-  requests.connections = 8;
-  requests.endpoint_delay = Distribution::Uniform(absl::Milliseconds(50), absl::Milliseconds(950));
-  requests.concurrency = 200;
-  requests.boot = Distribution::Uniform(absl::Seconds(7), absl::Seconds(9));
-  requests.boot_wrong_permille = 1000;
-  requests.warm_up = absl::Milliseconds(110);
-  requests.drain = false;
-
-  DeploymentSpec web;
-  web.name = "web";
-  web.pull_and_start = Distribution::Uniform(absl::Milliseconds(2400), absl::Seconds(4));
-  web.become_ready = Distribution::Uniform(absl::Seconds(8), absl::Seconds(10));  // with a probe
-  web.requests = requests;
-  // The chaos runs before the load and goes on after it.
-  web.load = Load::Steps({{.at = absl::Seconds(60), .rate = 10'000}, {.at = absl::Minutes(3)}},
-                         /*repeat=*/false);
-
-  WorldSpec spec;
-  spec.deployments = {web};
-  spec.faults = {
-      {.what = WorldFault::What::kKillPods, .deployment = "web", .every = absl::Seconds(15)}};
-  return spec;
+// What all rows have in common.
+const SimulationSpec& File() {
+  static const Scenario scenario = [] {
+    absl::StatusOr<Scenario> read = LoadScenario("tests/scenarios/chaos/web.yaml", {});
+    NEAP_CHECK(read.ok(), "{}", base::Message(read.status()));
+    return *std::move(read);
+  }();
+  return scenario.spec;
 }
 
 WorldSpec SpecOf(const Row& row) {
-  WorldSpec spec = Common();
+  WorldSpec spec = File().world;
   DeploymentSpec& web = spec.deployments[0];
   web.replicas = row.pods;
   web.requests->readiness_probe = row.probe;
@@ -118,8 +99,8 @@ std::string Shown(const std::optional<int64_t>& figure) {
 
 Service RunOf(WorldSpec spec, uint64_t seed) {
   spec.seed = seed;
-  World world(std::move(spec), kStart);
-  world.Advance(kStart + kLasts);
+  World world(std::move(spec), File().start);
+  world.Advance(File().start + File().duration);
   return world.service(0);
 }
 
