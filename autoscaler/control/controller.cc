@@ -20,18 +20,23 @@ Controller::Impl::Impl(ControllerOptions options)
         NEAP_CHECK(options.writes_per_second > 0 && options.write_burst >= 1,
                    "write budget of {} per second, burst {}", options.writes_per_second,
                    options.write_burst);
+        NEAP_CHECK(options.statuses_per_second > 0 && options.status_burst >= 1,
+                   "budget of {} statuses per second, burst {}", options.statuses_per_second,
+                   options.status_burst);
         return std::move(options);
       }()),
       stored_(options_.histories),
       queries_(&pods_),
-      slots_(options_.write_burst) {}
+      slots_(options_.writes_per_second, options_.write_burst),
+      statuses_(options_.statuses_per_second, options_.status_burst) {}
 
 std::vector<Action> Controller::Impl::Step(std::vector<Message> inbox, absl::Time now) {
   now_ = std::max(now, now_);
   actions_.clear();
-  while (kept_.size() > kept_used_ + kSpareKept) kept_.pop_back();
+  if (kept_.size() > kept_used_ + kSpareKept) kept_.pop_back();
   kept_used_ = 0;
   decided_in_step_ = 0;
+  statuses_.Refill(now_);
   ForgetRetired();
   for (Message& message : inbox) {
     std::visit([this](auto& m) { Take(std::move(m)); }, message);
@@ -56,6 +61,7 @@ std::vector<Action> Controller::Impl::Step(std::vector<Message> inbox, absl::Tim
   }
   touched_.erase(touched_.begin(), touched_.begin() + static_cast<std::ptrdiff_t>(tended));
   GrantSlots();
+  GrantStatuses();
   EmitWatch();
   if (std::optional<Subscribe> changes = queries_.TakeChanges()) {
     pods_unsettled_ = pods_unsettled_ || !changes->remove.empty();
@@ -71,10 +77,10 @@ std::vector<Action> Controller::Impl::Step(std::vector<Message> inbox, absl::Tim
 absl::Time Controller::Impl::NextDue() const {
   if (!touched_.empty()) return now_;
   absl::Time next = std::min(queries_.NextDeadline(), timers_.NextAt());
-  if (!queue_.empty()) {
-    const double missing = std::max(0.0, 1 - slots_);
-    next = std::min(next, refilled_at_ + absl::Seconds(missing / options_.writes_per_second) +
-                              absl::Microseconds(1));
+  if (!queue_.empty()) next = std::min(next, slots_.When(1));
+  // By the second: nothing hangs on one of them.
+  if (!status_queue_.empty()) {
+    next = std::min(next, statuses_.When(std::max(1.0, options_.statuses_per_second)));
   }
   return std::max(next, now_);
 }

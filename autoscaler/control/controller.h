@@ -52,6 +52,10 @@ struct ControllerOptions {
   // Status is written at once (at most once a second) when counts or a condition's status or reason
   // change, else at most this often.
   absl::Duration status_interval = absl::Seconds(15);
+  // Statuses for the whole installation. What waits is the target, not its words: it is written as
+  // it stands when its turn comes.
+  double statuses_per_second = 20;  // > 0; HPA's default client writes as many
+  int status_burst = 50;            // >= 1
   // The same warning of one object is announced again after this.
   absl::Duration warning_interval = absl::Minutes(5);
 

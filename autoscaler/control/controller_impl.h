@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "autoscaler/control/budget.h"
 #include "autoscaler/control/controller.h"
 #include "autoscaler/control/digest.h"
 #include "autoscaler/control/pod_table.h"
@@ -122,7 +123,6 @@ class Controller::Impl {
   // ---- writing.cc ----
   void Want(Target& target);  // its decision asks for a write
   void LeaveQueue(Target& target);
-  void RefillSlots();
   void GrantSlots();
   void Send(Target& target, bool takes_slot);
   void TendWrite(Target& target);
@@ -138,6 +138,9 @@ class Controller::Impl {
   static StatusDigest DigestOf(const Target& target);
   static StatusDigest DigestOf(const std::vector<core::Condition>& conditions);
   void WriteStatusIfDue(Target& target);
+  void GrantStatuses();
+  void LeaveStatusQueue(Target& target);
+  void EmitStatus(Target& target);
   bool MayAnnounce(Target& target, const core::Event& event);
   void Quarantine(Target& target, std::string why);
   static std::string BrokenObservation(const core::AutoscalerSpec& spec,
@@ -183,8 +186,9 @@ class Controller::Impl {
   Timers<Target> timers_;
   std::vector<Target*> touched_;
   std::map<std::pair<absl::Time, uint64_t>, Target*> queue_;  // for write slots, by rank
-  double slots_ = 0;
-  absl::Time refilled_at_ = absl::InfinitePast();
+  Budget slots_;
+  std::map<std::pair<absl::Time, uint64_t>, Target*> status_queue_;  // likewise, to be written
+  Budget statuses_;
 
   std::deque<Kept> kept_;
   size_t kept_used_ = 0;

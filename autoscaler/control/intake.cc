@@ -137,6 +137,7 @@ void Controller::Impl::Remove(const std::string& uid) {
   pods_unsettled_ = true;
   LeaveScale(target);
   LeaveQueue(target);
+  LeaveStatusQueue(target);
   timers_.Remove(target.timer);
   std::erase(touched_, &target);
   retired_[uid] = {.memory = std::move(target.memory), .at = now_};

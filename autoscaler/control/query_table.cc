@@ -187,7 +187,7 @@ bool QueryTable::Put(Query::Slot& slot, MetricReading metric, bool pushed, absl:
   slot.content = content;
   reading.sequence = slot.sequence;
   reading.pods = {};
-  slot.reading = std::move(reading);
+  slot.reading = reading;  // into the room that is there; what came in is warm and free again
   slot.reading.error.message.shrink_to_fit();  // no room for the error before it
   slot.samples = std::move(metric.pod_samples);
   slot.joined_version = 0;

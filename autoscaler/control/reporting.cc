@@ -13,6 +13,8 @@ namespace neap::control {
 namespace {
 
 constexpr absl::Duration kFactsSpacing = absl::Seconds(1);
+// Mere amounts wait so much longer for their turn than changes of counts and conditions.
+constexpr absl::Duration kRoutine = absl::Minutes(1);
 constexpr size_t kMostAnnounced = 32;  // warnings per object that are told apart
 
 // Which warning it is: the numbers in its text (ages, counts) do not make it another.
@@ -69,12 +71,38 @@ void Controller::Impl::Report(Target& target, const std::vector<core::Event>& ev
     target.status_due = std::max(now_, target.status_written_at + options_.status_interval);
   } else {
     target.status_due = absl::InfiniteFuture();
+    LeaveStatusQueue(target);
   }
 }
 
 void Controller::Impl::WriteStatusIfDue(Target& target) {
   if (now_ < target.status_due) return;
   target.status_due = absl::InfiniteFuture();
+  if (status_queue_.empty() && statuses_.Has()) return EmitStatus(target);
+  const bool routine = DigestOf(target).facts == target.written.facts;
+  const absl::Time key = now_ + (routine ? kRoutine : absl::ZeroDuration());
+  if (key >= target.status_key) return;  // it waits already
+  LeaveStatusQueue(target);
+  target.status_key = key;
+  status_queue_.emplace(std::pair(key, target.serial), &target);
+}
+
+void Controller::Impl::GrantStatuses() {
+  while (!status_queue_.empty() && statuses_.Has()) {
+    Target& target = *status_queue_.begin()->second;
+    LeaveStatusQueue(target);
+    EmitStatus(target);
+  }
+}
+
+void Controller::Impl::LeaveStatusQueue(Target& target) {
+  if (target.status_key == absl::InfiniteFuture()) return;
+  status_queue_.erase({target.status_key, target.serial});
+  target.status_key = absl::InfiniteFuture();
+}
+
+void Controller::Impl::EmitStatus(Target& target) {
+  statuses_.Take();
   target.status_written_at = now_;
   target.written = DigestOf(target);
   actions_.emplace_back(WriteStatus{

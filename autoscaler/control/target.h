@@ -104,6 +104,7 @@ struct Target {
   StatusDigest conditions;  // of those it has now
   absl::Time status_written_at = absl::InfinitePast();
   absl::Time status_due = absl::InfiniteFuture();
+  absl::Time status_key = absl::InfiniteFuture();  // its place among those to be written
   struct Announced {
     uint64_t warning = 0;
     absl::Time at = absl::InfinitePast();

@@ -38,20 +38,12 @@ void Controller::Impl::LeaveQueue(Target& target) {
   target.waits_since = absl::InfiniteFuture();
 }
 
-void Controller::Impl::RefillSlots() {
-  if (refilled_at_ != absl::InfinitePast()) {
-    slots_ += absl::ToDoubleSeconds(now_ - refilled_at_) * options_.writes_per_second;
-  }
-  slots_ = std::min(slots_, static_cast<double>(options_.write_burst));
-  refilled_at_ = now_;
-}
-
 void Controller::Impl::GrantSlots() {
-  RefillSlots();
+  slots_.Refill(now_);
   for (const auto& [target, kept] : wanting_) {
     if (target->withholds) Send(*target, /*takes_slot=*/false);
   }
-  while (slots_ >= 1 && !queue_.empty() && decided_in_step_ < kDecisionsPerStep) {
+  while (slots_.Has() && !queue_.empty() && decided_in_step_ < kDecisionsPerStep) {
     Target& target = *queue_.begin()->second;
     if (target.decided_at < now_) {
       Decide(target, Cause::kWriteSlot);  // leaves the queue, or takes its place in it again
@@ -78,7 +70,7 @@ void Controller::Impl::Send(Target& target, bool takes_slot) {
   const auto wanting = std::find_if(wanting_.begin(), wanting_.end(),
                                     [&](const auto& entry) { return entry.first == &target; });
   const core::Observation& seen = wanting->second->seen;
-  if (takes_slot) slots_ -= 1;
+  if (takes_slot) slots_.Take();
   Write write;
   write.id = ++write_id_;
   write.decision_id = target.decision_id;
@@ -167,9 +159,7 @@ void Controller::Impl::Finish(const std::string& uid, core::ApplyResult result) 
   writers_.erase(write.id);
   Count(result);
   const bool withheld = result.kind == core::ApplyResult::Kind::kWithheld;
-  if (withheld && write.took_slot) {
-    slots_ = std::min(slots_ + 1, static_cast<double>(options_.write_burst));
-  }
+  if (withheld && write.took_slot) slots_.GiveBack();
   const core::Status previous = memory.outcome.status;
   std::vector<core::MetricInput> metrics;
   for (size_t i = 0; i < write.specs.size(); ++i) {
