@@ -3,7 +3,8 @@
 //
 //   const view = neap.plots(root, {
 //     times: [unix seconds, one per bucket], end: unix seconds,
-//     plots: [{title, unit, height, series: [{label, color, mean, min, max, step, dash, fill, hidden}],
+//     plots: [{title, unit, note, height,
+//              series: [{label, color, mean, min, max, step, peak, dash, fill, hidden}],
 //              lines: [{label, value, color}], marks: [{t, y, up, hollow}]}],
 //     onCursor(t) {},   // unix seconds, null when it leaves
 //     onPick(t) {},     // a click or Enter
@@ -11,7 +12,8 @@
 //   view.show(t); view.zoom(from, to); view.whole(); view.destroy();
 //
 // `min` and `max` of a series may be left out: then they are as `mean`. null is a bucket without a
-// value: the line is interrupted. `lines` lie at one height (a target, a limit).
+// value: the line is interrupted. `peak` series show their greatest values, which a mean would
+// flatten: of what should not be there at all. `lines` lie at one height (a target, a limit).
 (() => {
   const f = neap.format;
   const NARROW = 560;  // CSS pixels
@@ -112,8 +114,8 @@
     ctx.restore();
   }
 
-  // A triangle per change, upwards or downwards; hollow when it was not applied. Where there are
-  // many they get small and let through what lies below.
+  // A triangle per change at what was wanted, upwards or downwards; hollow when it was not applied.
+  // Where there are too many to be told apart they go to the edges: ups above, downs below.
   function drawMarks(u, marks) {
     const { ctx, bbox } = u;
     const { min, max } = u.scales.x;
@@ -124,12 +126,13 @@
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top - 2 * r, bbox.width, bbox.height + 4 * r);
     ctx.clip();
-    ctx.globalAlpha = crowded ? 0.6 : 1;
+    ctx.globalAlpha = crowded ? 0.5 : 1;
     ctx.fillStyle = ctx.strokeStyle = colors.text;
     ctx.lineWidth = 1.25 * devicePixelRatio;
     for (const m of seen) {
       const x = u.valToPos(m.t, "x", true);
-      const y = u.valToPos(m.y, "y", true);
+      const edge = m.up ? bbox.top - r : bbox.top + bbox.height - 1.5 * r;
+      const y = crowded ? edge : u.valToPos(m.y, "y", true);
       const sign = m.up ? -1 : 1;
       ctx.beginPath();
       ctx.moveTo(x, y + sign * 1.2 * r);
@@ -154,6 +157,8 @@
     return found;
   }
 
+  const mainOf = (s) => (s.peak && s.max ? s.max : s.mean);
+
   // uPlot's options and data of one plot: each series is a line, and a band between least and
   // greatest where these differ.
   function tracks(plot, count) {
@@ -163,30 +168,34 @@
     const closed = (values) => [...values, values[count - 1]];  // the last bucket has a width, too
     plot.series.forEach((s) => {
       const paths = s.step ? uPlot.paths.stepped({ align: 1 }) : uPlot.paths.linear();
+      const values = mainOf(s);
+      const lonely = alone(values);
       s.at = [series.length];
-      const lonely = alone(s.mean);
       series.push({
         label: s.label, scale: "y", show: !s.hidden, width: s.width || 1.75, dash: s.dash, paths,
         stroke: () => colors[s.color], fill: s.fill ? () => faint(s.color, 0.16) : undefined,
         points: { show: false, filter: () => (lonely.length ? lonely : null), size: 4, fill: () => colors[s.color] },
       });
-      columns.push(closed(s.mean));
+      columns.push(closed(values));
       if (!s.min || !s.max) return;
-      const edge = { scale: "y", show: !s.hidden, width: 0, paths, points: { show: false } };
-      const [top, bottom] = [series.length, series.length + 1];
-      s.at.push(top, bottom);
-      series.push({ ...edge, label: s.label + ", greatest" }, { ...edge, label: s.label + ", least" });
-      columns.push(closed(s.max), closed(s.min));
-      bands.push({ series: [top, bottom], fill: () => faint(s.color, 0.22) });
+      const edge = (name, bound) => {
+        s.at.push(series.length);
+        series.push({ label: `${s.label}, ${name}`, scale: "y", show: !s.hidden, width: 0, paths, points: { show: false } });
+        columns.push(closed(bound));
+        return series.length - 1;
+      };
+      const top = s.peak ? s.at[0] : edge("greatest", s.max);
+      bands.push({ series: [top, edge("least", s.min)], fill: () => faint(s.color, 0.24) });
     });
     return { series, columns, bands };
   }
 
-  // What the legend says of a bucket: a count that changed in it as "6–8", else the mean.
+  // What the legend says of a bucket: a count that changed in it as "6–8", else what is drawn.
   function reading(s, unit, i) {
-    if (i === null || s.mean[i] === null || s.mean[i] === undefined) return f.value(null);
-    if (s.step && s.min && s.max && s.min[i] !== s.max[i]) return `${f.number(s.min[i])}–${f.number(s.max[i])}`;
-    return unit === "s" ? f.duration(s.mean[i]) : f.number(s.mean[i]);
+    const value = i === null ? null : mainOf(s)[i];
+    if (value === null || value === undefined) return f.value(null);
+    if (s.step && !s.peak && s.min && s.max && s.min[i] !== s.max[i]) return `${f.number(s.min[i])}–${f.number(s.max[i])}`;
+    return unit === "s" ? f.duration(value) : f.number(value);
   }
   function widestReading(s, unit, count) {
     let widest = 1;
@@ -224,7 +233,8 @@
       legend.append(make("span", { class: "key" }, swatch({ color: "text", marker: MARK_DOWN }), "scaled down"));
     }
     const unit = plot.unit && plot.unit !== "s" ? make("span", { class: "muted unit" }, f.unit(plot.unit)) : "";
-    return make("header", {}, make("h3", {}, plot.title, unit), legend);
+    const note = plot.note ? make("span", { class: "muted unit" }, plot.note) : "";
+    return make("header", {}, make("h3", {}, plot.title, unit, note), legend);
   }
 
   let groups = 0;

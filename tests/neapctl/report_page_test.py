@@ -112,7 +112,9 @@ def test_the_decision_under_the_cursor_is_explained(browser, pages):
     panel = browser.run(PANEL)
     assert "2026-01-01 13:0" in panel and "scaled up" in panel
     assert "cpu " in panel and "% of 60%" in panel  # the reason
-    assert "stabilise: " in panel and "within 2 to 40" in panel  # the explanation
+    assert "18 → 35" in panel  # the explanation, step by step
+    assert browser.run("[...document.querySelectorAll('#decision .step')].map(e => e.firstChild.textContent)") == ["propose", "stabilise", "bounds"]
+    assert "no window holds it" in panel and "within 2 to 40" in panel
     # The same cursor stands in every plot, and each legend says its value.
     shown = browser.run("[...document.querySelectorAll('.u-cursor-x')].map(e => e.style.transform)")
     assert len(set(shown)) == 1 and len(shown) == 8
@@ -254,7 +256,7 @@ def test_policies_are_columns_and_each_has_its_run(browser, pages):
     rows = browser.run("[...document.querySelectorAll('.policies tbody tr')].map(r => r.innerText)")
     hours = next(r for r in rows if r.startswith("pod-hours"))
     assert "±" in hours and "% , better" not in hours and ", better" in hours
-    assert titles(browser) == ["Loadper second", "Replicas readypods", "Replicas wantedpods", "Latency p99", "Waitingrequests", "Cost€ per hour"]
+    assert titles(browser) == ["Loadper second", "Replicas readypods", "Replicas wantedpods", "Latency p99", "Waitingrequestsmost", "Cost€ per hour"]
     browser.run("(s => { s.value = '2'; s.dispatchEvent(new Event('change')); })(document.querySelector('.chooser select'))")
     browser.settle()
     assert len(titles(browser)) == 8

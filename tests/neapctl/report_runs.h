@@ -106,11 +106,16 @@ inline sim::Result MadeUpRun(std::string name, uint64_t seed = 1, Rule rule = {}
           blind ? "cpu resource utilization: no answer within 5s; a metric that failed holds"
                 : fmt::format("cpu {:.0f}% of 60%: {}{}", load / std::max(1, ready) * 4, ask,
                               note.rescale ? "" : "; held by the window of 5m0s");
-      note.explanation = fmt::format(
-          "metric 1, cpu resource utilization: {:.0f}% of 60% on {} ready pods asks for {}\n"
-          "combine: {} -> {}, the highest proposal\nstabilise: {} -> {}, scale-down window 5m0s\n"
-          "bounds: {} within 2 to 40",
-          load / std::max(1, ready) * 4, ready, ask, wanted, ask, ask, note.desired, note.desired);
+      const std::string to =
+          note.rescale ? fmt::format("{} -> {}", wanted, ask) : fmt::format("{}", wanted);
+      note.explanation =
+          fmt::format("{} {}\n", note.rescale ? "scale to" : "stay at", note.desired) +
+          fmt::format(
+              "  propose   Ratio                {:>12}  cpu resource utilization: asks for {}\n",
+              to, ask) +
+          fmt::format("  stabilise ReadyForNewScale     {:>12}  no window holds it\n",
+                      note.desired) +
+          fmt::format("  bounds    DesiredWithinRange   {:>12}  within 2 to 40\n", note.desired);
       t.decisions.push_back(note);
     }
     if (change && ask != wanted) {

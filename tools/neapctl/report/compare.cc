@@ -93,15 +93,15 @@ Json EstimateJson(const Estimate& e) {
 std::string TextComparison(const Comparison& c, const ReportMeta& meta) {
   std::string out = Clip(meta.title.empty() ? "comparison" : meta.title, kWidth) + "\n";
   if (c.policies.empty() || c.baseline >= c.policies.size()) return out + "no policies\n";
-  out += Wrap("",
-              c.seeds.size() == 1
-                  ? fmt::format("one seed, {}: without an interval, as one run tells nothing of "
-                                "chance",
-                                c.seeds[0])
-                  : fmt::format("{} seeds; mean ± half the 95 % interval; differences are "
-                                "from {} on the same seeds; in (brackets): may be chance",
-                                c.seeds.size(), c.policies[c.baseline].name),
-              kWidth);
+  std::string how = fmt::format("{} seeds; mean ± half the 95 % interval", c.seeds.size());
+  if (c.seeds.size() == 1) {
+    how = fmt::format("one seed, {}: without an interval, as one run tells nothing of chance",
+                      c.seeds[0]);
+  } else if (c.policies.size() > 1) {
+    how += fmt::format("; differences are from {} on the same seeds; in (brackets): may be chance",
+                       c.policies[c.baseline].name);
+  }
+  out += Wrap("", how, kWidth);
   const std::vector<const FigureRow*> rows = RowsFor(AllRuns(c), meta);
   std::vector<size_t> others;
   for (size_t p = 0; p < c.policies.size(); ++p) {

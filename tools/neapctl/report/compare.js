@@ -33,7 +33,7 @@ function figuresTable(doc) {
   const heading = doc.policies.map((p, i) => {
     const look = policyLook(i);
     const key = make("span", { class: `swatch on-${look.color}`, "aria-hidden": "true" });
-    const notes = [p.file, i === doc.baseline ? "what the others are compared with" : ""].filter(Boolean);
+    const notes = [p.file, i === doc.baseline && doc.policies.length > 1 ? "what the others are compared with" : ""].filter(Boolean);
     return make("th", { scope: "col", class: "number" }, key, p.name, ...notes.map((n) => make("div", { class: "note" }, n)));
   });
   const rows = doc.figureRows.map((row) => make("tr", {}, make("th", { scope: "row" }, row.label),
@@ -53,8 +53,9 @@ function overlay(parent, doc, runs, index) {
   const longest = results.reduce((a, b) => (b.duration > a.duration ? b : a));
   const count = of(longest).series.load.mean.length;
   const fit = (values) => values && Array.from({ length: count }, (_, i) => (i < values.length ? values[i] : null));
-  const trimmed = (series) => ({ ...series, mean: fit(series.mean), min: undefined, max: undefined });
-  const each = (key, more) => results.map((r, i) => line(trimmed(of(r).series[key]), r.name, "", { ...policyLook(i), ...more }));
+  // One line per policy, without bands: the mean, or the greatest of what should not be there.
+  const trimmed = (series, peak) => ({ mean: fit((peak && series.max) || series.mean) });
+  const each = (key, { peak, ...more }) => results.map((r, i) => line(trimmed(of(r).series[key], peak), r.name, "", { ...policyLook(i), ...more }));
   const any = (key) => results.some((r) => hasAny(of(r).series[key]));
   const unit = (key) => {
     const name = of(results[0]).series[key].unit;
@@ -63,16 +64,18 @@ function overlay(parent, doc, runs, index) {
   const load = of(longest).series.load;
   const plots = [{ title: "Load", unit: load.unit, height: 110, series: [line(load, "load", "muted", { fill: true })] }];
   const missing = [];
-  const add = (key, title, height, more = {}, lines = []) => {
-    if (any(key)) plots.push({ title, unit: unit(key), height, series: each(key, more), lines });
+  const add = (key, title, height, more = {}, plot = {}) => {
+    if (any(key)) plots.push({ title, unit: unit(key), height, series: each(key, more), ...plot });
     else missing.push(title.toLowerCase());
   };
   add("ready", "Replicas ready", 200, { step: true });
   add("wanted", "Replicas wanted", 160, { step: true });
-  const wait = of(longest).series.latency.name || "latency p99";
-  add("latency", wait.charAt(0).toUpperCase() + wait.slice(1), 140, {},
-      doc.objective === null ? [] : [{ label: `objective ${fmt.duration(doc.objective)}`, value: doc.objective, color: "muted" }]);
-  add("waiting", "Waiting", 120);
+  const wait = latencyTitle(of(longest).series.latency);
+  add("latency", wait.title, 140, { peak: true }, {
+    note: wait.note,
+    lines: doc.objective === null ? [] : [{ label: `objective ${fmt.duration(doc.objective)}`, value: doc.objective, color: "muted" }],
+  });
+  add("waiting", "Waiting", 120, { peak: true }, { note: "most" });
   add("spending", "Cost", 110, { step: true });
   const area = make("div", { class: "plots" });
   parent.append(area);
@@ -91,8 +94,10 @@ function showComparison(doc) {
     root.append(make("p", {}, "Nothing was compared."));
     return;
   }
+  const means = "Mean ± half the 95 % interval of the mean.";
+  const against = ` Below it the difference from ${doc.policies[doc.baseline].name} on the same seeds, which is sharper than the two intervals: what all policies met alike cancels out.`;
   root.append(section("Figures", figuresTable(doc), make("p", { class: "muted" }, doc.seeds.length > 1
-    ? `Mean ± half the 95 % interval of the mean. Below it the difference from ${doc.policies[doc.baseline].name} on the same seeds, which is sharper than the two intervals: what all policies met alike cancels out.`
+    ? means + (doc.policies.length > 1 ? against : "")
     : "One run each: differences may be chance. Several seeds give intervals.")));
 
   if (results.length) {

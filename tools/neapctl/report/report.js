@@ -97,6 +97,12 @@ function bucketTimes(result, count) {
   return Array.from({ length: count }, (_, i) => result.startUnix + i * result.bucket);
 }
 
+// The series is one thing or the other; the run says which where its name tells.
+function latencyTitle(series) {
+  if (!series.name || series.name === "latency") return { title: "Latency", note: "p99; of a queue: age of the oldest" };
+  return { title: series.name.charAt(0).toUpperCase() + series.name.slice(1) };
+}
+
 // The plots of a target; `missing` gets the names of those that would be empty.
 function plotsOf(doc, result, target, missing) {
   const s = target.series;
@@ -126,18 +132,28 @@ function plotsOf(doc, result, target, missing) {
       lines: metric.targetValue > 0 ? [{ label: `target ${metric.target}`, value: metric.targetValue, color: "red" }] : [],
     });
   }
-  add("Pending", s.pending, { series: [line(s.pending, "without a node", "purple", { step: true, fill: true })], height: 90 });
-  const wait = s.latency.name || "latency p99";
-  add(wait.charAt(0).toUpperCase() + wait.slice(1), s.latency, {
-    series: [line(s.latency, wait, "purple")], height: 130,
+  add("Pending", s.pending, { series: [line(s.pending, "without a node", "purple", { step: true, peak: true, fill: true })], height: 90 });
+  const wait = latencyTitle(s.latency);
+  add(wait.title, s.latency, {
+    note: wait.note, series: [line(s.latency, "highest", "purple", { peak: true })], height: 130,
     lines: doc.objective === null ? [] : [{ label: `objective ${fmt.duration(doc.objective)}`, value: doc.objective, color: "red" }],
   });
-  add("Waiting", s.waiting, { series: [line(s.waiting, "waiting", "orange", { fill: true })], height: 110 });
+  add("Waiting", s.waiting, { series: [line(s.waiting, "most", "orange", { peak: true, fill: true })], height: 110 });
   add("Cost", s.spending, { unit: (doc.currency ? doc.currency + " " : "") + fmt.unit(s.spending.unit), series: [line(s.spending, "per hour", "gold", { step: true, fill: true })], height: 100 });
   return plots;
 }
 
 // ---- decisions ----
+
+// An explanation's steps, each "  stage Reason  before -> after  words"; other lines as they are.
+function steps(text) {
+  return make("ol", { class: "steps" }, ...text.split("\n").filter((l) => l.trim()).map((l) => {
+    const [, stage, reason, change, words] = l.match(/^\s+(\S+)\s+(\S+)\s+(-?\d+(?: -> -?\d+)?)\s{2}(.*)$/) || [];
+    if (!stage) return make("li", {}, l.trim());
+    return make("li", {}, make("div", { class: "step" }, make("span", {}, stage), make("strong", { class: "number" }, change.replace("->", "→")),
+                                    make("span", { class: "muted" }, reason)), words);
+  }));
+}
 
 const outcome = (d) => (!d.rescale ? "held" : d.applied ? (d.desired > d.current ? "scaled up" : "scaled down") : "not applied");
 
@@ -173,7 +189,7 @@ function decisionPanel() {
     show(result, d, kept) {
       panel.classList.remove("empty");
       release.hidden = !kept;
-      const explained = d.explanation && d.explanation.trim() !== d.reason.trim() ? [make("pre", {}, d.explanation)] : [];
+      const explained = d.explanation && d.explanation.trim() !== d.reason.trim() ? [steps(d.explanation)] : [];
       body.replaceChildren(
         make("p", { class: "when number" }, `${fmt.time(result.startUnix + d.at)} UTC`,
              make("span", { class: "muted" }, ` · ${elapsed(d.at)}`)),
@@ -197,7 +213,7 @@ function changesSection(result, target, onPick) {
     at.addEventListener("click", () => onPick(d));
     const why = make("details", {}, make("summary", {}, d.reason || "explanation"));
     why.addEventListener("toggle", () => {
-      if (why.open && why.children.length === 1) why.append(make("pre", {}, d.explanation || d.reason));
+      if (why.open && why.children.length === 1) why.append(steps(d.explanation || d.reason));
     });
     return make("tr", {}, make("td", {}, at), make("td", { class: "number" }, counts(d)), make("td", {}, outcome(d)), make("td", { class: "why" }, why));
   };
