@@ -5,6 +5,7 @@
 //   swarm --seed 4711 --runs 1 -v   # one scenario again, with what it consists of
 #include <fmt/format.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -41,10 +42,10 @@ struct Tried : public Observer {
   uint64_t applied = 0;
 };
 
-// A CHECK of Neap itself ends the process: the seed is said all the same.
+// What ends the process ends it with its seed said: a CHECK of Neap's own, or worse.
 char current_seed[64];
 extern "C" void SaySeed(int) {
-  [[maybe_unused]] const auto written = write(STDOUT_FILENO, current_seed, sizeof(current_seed));
+  [[maybe_unused]] const auto written = write(STDOUT_FILENO, current_seed, strlen(current_seed));
 }
 
 bool Play(uint64_t seed, bool verbose, Tried& tried) {
@@ -88,7 +89,11 @@ int main(int argc, char** argv) {
     fmt::print(stderr, "--for: {}\n", std::string(limit.status().message()));
     return 2;
   }
-  signal(SIGABRT, neap::sim::SaySeed);
+  struct sigaction say = {};
+  say.sa_handler = neap::sim::SaySeed;
+  say.sa_flags = static_cast<int>(SA_RESETHAND);  // and then what it does without us
+  sigaction(SIGABRT, &say, nullptr);
+  sigaction(SIGSEGV, &say, nullptr);
   const auto begin = std::chrono::steady_clock::now();
   const auto passed = [&] { return absl::FromChrono(std::chrono::steady_clock::now() - begin); };
   neap::sim::Tried tried;
