@@ -59,8 +59,8 @@ std::optional<Reads> ByName(std::string_view text, bool* guessed) {
   if (Holds(text, kQueueWords)) return Reads::kQueue;
   if (text.find("cpu") != std::string_view::npos) return Reads::kCores;
   if (text.find("memory") != std::string_view::npos) return std::nullopt;
-  if (Holds(text, kRateWords)) return Reads::kLoad;
   if (Holds(text, kTimeWords)) return std::nullopt;
+  if (Holds(text, kRateWords)) return Reads::kLoad;
   *guessed = true;
   return Reads::kLoad;
 }

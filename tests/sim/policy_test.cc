@@ -201,8 +201,8 @@ TEST_F(PolicyTest, TheUserSaysWhatAMetricReads) {
       ErrorOf(facts, object),
       HasSubstr("--metric p98=load: no object has a metric or trigger \"p98\" (did you mean "
                 "\"p99\"?)"));
-  facts.metrics = {"p99=laod"};
-  EXPECT_THAT(ErrorOf(facts, object), HasSubstr("(did you mean \"load\"?)"));
+  facts.metrics = {"p99=queu"};
+  EXPECT_THAT(ErrorOf(facts, object), HasSubstr("(did you mean \"queue\"?)"));
   facts.metrics = {"p99"};
   EXPECT_THAT(ErrorOf(facts, object), HasSubstr("--metric p99: expected NAME=load"));
 }

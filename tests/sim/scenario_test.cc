@@ -140,13 +140,13 @@ controlFaults:
 - {what: ScalerSlow, metric: cpuu}
 options: {tolerance: 7}
 )");
-  EXPECT_THAT(error, HasSubstr("s.yaml:15: durations: unknown field (did you mean \"duration\"?)"));
-  EXPECT_THAT(error, HasSubstr("s.yaml:16: start: "));
+  EXPECT_THAT(error, HasSubstr("s.yaml:16: durations: unknown field (did you mean \"duration\"?)"));
+  EXPECT_THAT(error, HasSubstr("s.yaml:17: start: "));
   EXPECT_THAT(error,
               HasSubstr("pipeline.serverEvry: unknown field (did you mean \"serverEvery\"?)"));
   EXPECT_THAT(error, HasSubstr("pipeline.kubeletEvery: Invalid value"));
   EXPECT_THAT(error,
-              HasSubstr("s.yaml:19: controlFaults[0].what: Unsupported value: \"ScalerEror\""));
+              HasSubstr("s.yaml:20: controlFaults[0].what: Unsupported value: \"ScalerEror\""));
   EXPECT_THAT(error, HasSubstr("controlFaults[1].metric: no object has a metric \"cpuu\" (did you "
                                "mean \"cpu\"?)"));
   EXPECT_THAT(error, HasSubstr("controlFaults[1].by: Required value"));

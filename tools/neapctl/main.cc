@@ -9,32 +9,11 @@
 #include <string>
 
 #include "autoscaler/base/version.h"
+#include "tools/neapctl/command_line.h"
 #include "tools/neapctl/commands.h"
 
 namespace neap::ctl {
 namespace {
-
-constexpr char kExitCodes[] =
-    "Exit codes: 0 yes; 1 the answer is no (an invalid object, a difference, a failed read);\n"
-    "2 it could not be found out (wrong usage, an unreadable file, nobody answers).";
-
-// What every sub-command has: -o, and its help with examples.
-CLI::App* Add(CLI::App& app, const std::string& name, const std::string& what,
-              const std::string& examples, Format* format) {
-  static const std::map<std::string, Format> kFormats = {
-      {"table", Format::kTable}, {"json", Format::kJson}, {"yaml", Format::kYaml}};
-  CLI::App* command = app.add_subcommand(name, what);
-  if (format != nullptr) {
-    command
-        ->add_option_function<std::string>(
-            "-o,--output", [format](const std::string& word) { *format = kFormats.at(word); },
-            "table (the default), json or yaml")
-        ->check(CLI::IsMember(kFormats).description(""))
-        ->type_name("FORMAT");
-  }
-  command->footer("Examples:\n" + examples + "\n" + kExitCodes);
-  return command;
-}
 
 void AddAddress(CLI::App& command, ScalerAddress& scaler) {
   command.add_option("address", scaler.address, "unix:///path of a socket, or host:port")
@@ -123,28 +102,30 @@ int Main(int argc, char** argv) {
   int code = kOk;
 
   ValidateOptions validate;
-  CLI::App* command = Add(app, "validate",
-                          "Check Autoscaler and HorizontalPodAutoscaler objects in files, as "
-                          "strictly as Neap does",
-                          "  neapctl validate checkout.yaml worker.yaml\n"
-                          "  kubectl get hpa -A -o json | neapctl validate -\n",
-                          &validate.format);
+  CLI::App* command =
+      AddCommand(app, "validate",
+                 "Check Autoscaler and HorizontalPodAutoscaler objects in files, as "
+                 "strictly as Neap does",
+                 "  neapctl validate checkout.yaml worker.yaml\n"
+                 "  kubectl get hpa -A -o json | neapctl validate -\n",
+                 &validate.format);
   command->add_option("files", validate.files, "YAML or JSON files; - is standard input")
       ->required()
       ->type_name("FILE");
   command->callback([&] { code = Validate(validate); });
 
   ExplainOptions explain;
-  command = Add(app, "explain",
-                "Explain a decision step by step, and what would have to be different for another "
-                "one: of a journal, of a running neapd, or the one that Neap takes for an object "
-                "in a file with an observation (docs/neapctl.md) in a file",
-                "  neapctl explain --server http://127.0.0.1:8080 --object shop/checkout\n"
-                "  neapctl explain /var/lib/neap/journal --object shop/checkout\n"
-                "  neapctl explain /var/lib/neap/journal --object shop/checkout "
-                "--at 2026-03-01T10:00:00Z\n"
-                "  neapctl explain checkout.yaml observation.yaml\n",
-                &explain.format);
+  command =
+      AddCommand(app, "explain",
+                 "Explain a decision step by step, and what would have to be different for another "
+                 "one: of a journal, of a running neapd, or the one that Neap takes for an object "
+                 "in a file with an observation (docs/neapctl.md) in a file",
+                 "  neapctl explain --server http://127.0.0.1:8080 --object shop/checkout\n"
+                 "  neapctl explain /var/lib/neap/journal --object shop/checkout\n"
+                 "  neapctl explain /var/lib/neap/journal --object shop/checkout "
+                 "--at 2026-03-01T10:00:00Z\n"
+                 "  neapctl explain checkout.yaml observation.yaml\n",
+                 &explain.format);
   command
       ->add_option("files", explain.files,
                    "A journal with --object, or YAML and JSON files (- is standard input)")
@@ -161,12 +142,13 @@ int Main(int argc, char** argv) {
   command->callback([&] { code = Explain(explain); });
 
   ReplayOptions replay;
-  command = Add(app, "replay",
-                "Take a journal's decisions again, and show where this build decides otherwise; or "
-                "where another policy would have",
-                "  neapctl replay /var/lib/neap/journal\n"
-                "  neapctl replay /var/lib/neap/journal --with checkout.yaml\n",
-                &replay.format);
+  command = AddCommand(
+      app, "replay",
+      "Take a journal's decisions again, and show where this build decides otherwise; or "
+      "where another policy would have",
+      "  neapctl replay /var/lib/neap/journal\n"
+      "  neapctl replay /var/lib/neap/journal --with checkout.yaml\n",
+      &replay.format);
   command->add_option("journal", replay.journal, "A journal's directory, or one of its files")
       ->required()
       ->type_name("JOURNAL");
@@ -189,13 +171,14 @@ int Main(int argc, char** argv) {
   command->callback([&] { code = Replay(replay); });
 
   ConformanceOptions conformance;
-  command = Add(app, "conformance",
-                "Compare recorded inputs and outputs of the real HPA controller, and of KEDA's "
-                "trigger parsing, with Neap's",
-                "  neapctl conformance tests/conformance/*.jsonl.gz\n"
-                "  neapctl conformance --scalers unix:///run/neap/scalers.sock "
-                "tests/conformance/keda/parse.jsonl.gz\n",
-                &conformance.format);
+  command =
+      AddCommand(app, "conformance",
+                 "Compare recorded inputs and outputs of the real HPA controller, and of KEDA's "
+                 "trigger parsing, with Neap's",
+                 "  neapctl conformance tests/conformance/*.jsonl.gz\n"
+                 "  neapctl conformance --scalers unix:///run/neap/scalers.sock "
+                 "tests/conformance/keda/parse.jsonl.gz\n",
+                 &conformance.format);
   command->add_option("files", conformance.files, "JSON lines, plain or gzipped")
       ->required()
       ->type_name("FILE");
@@ -209,19 +192,21 @@ int Main(int argc, char** argv) {
   CLI::App* scaler = app.add_subcommand("scaler", "Ask a running scaler");
   scaler->require_subcommand(1);
   ScalerDescribeOptions describe;
-  command = Add(*scaler, "describe", "Print a scaler's trigger types and their parameters",
-                "  neapctl scaler describe unix:///run/neap/scalers.sock\n"
-                "  neapctl scaler describe --ca-file ca.pem queue-scaler.shop:9090 -o yaml\n",
-                &describe.format);
+  command =
+      AddCommand(*scaler, "describe", "Print a scaler's trigger types and their parameters",
+                 "  neapctl scaler describe unix:///run/neap/scalers.sock\n"
+                 "  neapctl scaler describe --ca-file ca.pem queue-scaler.shop:9090 -o yaml\n",
+                 &describe.format);
   AddAddress(*command, describe.scaler);
   command->callback([&] { code = ScalerDescribe(describe); });
 
   ScalerReadOptions read;
-  command = Add(*scaler, "read", "Read triggers once and print what comes back",
-                "  neapctl scaler read unix:///run/neap/scalers.sock --type redis \\\n"
-                "      -m address=redis:6379 -m listName=jobs --auth password=@password.txt\n"
-                "  neapctl scaler read unix:///run/neap/scalers.sock -f worker.yaml\n",
-                &read.format);
+  command =
+      AddCommand(*scaler, "read", "Read triggers once and print what comes back",
+                 "  neapctl scaler read unix:///run/neap/scalers.sock --type redis \\\n"
+                 "      -m address=redis:6379 -m listName=jobs --auth password=@password.txt\n"
+                 "  neapctl scaler read unix:///run/neap/scalers.sock -f worker.yaml\n",
+                 &read.format);
   AddAddress(*command, read.scaler);
   CLI::Option* file =
       command
@@ -251,13 +236,14 @@ int Main(int argc, char** argv) {
   command->callback([&] { code = ScalerRead(read); });
 
   PlaygroundOptions playground;
-  command = Add(app, "playground",
-                "Serve a virtual cluster as a Kubernetes API server does, on loopback, for neapd, "
-                "scalers and kubectl; runs until SIGINT or SIGTERM",
-                "  neapctl playground --world world.yaml --kubeconfig=/tmp/playground.yaml\n"
-                "  KUBECONFIG=/tmp/playground.yaml kubectl get deploy,pods,autoscalers\n"
-                "What it serves: autoscaler/playground/playground.h\n",
-                nullptr);
+  command =
+      AddCommand(app, "playground",
+                 "Serve a virtual cluster as a Kubernetes API server does, on loopback, for neapd, "
+                 "scalers and kubectl; runs until SIGINT or SIGTERM",
+                 "  neapctl playground --world world.yaml --kubeconfig=/tmp/playground.yaml\n"
+                 "  KUBECONFIG=/tmp/playground.yaml kubectl get deploy,pods,autoscalers\n"
+                 "What it serves: autoscaler/playground/playground.h\n",
+                 nullptr);
   command->add_option("--world", playground.world, "The world: deployments, load, queues")
       ->required()
       ->type_name("FILE");
@@ -275,15 +261,18 @@ int Main(int argc, char** argv) {
   command->callback([&] { code = Playground(playground); });
 
   RecordOptions record;
-  command = Add(app, "record",
-                "Record a workload's load and replicas from a Prometheus server, as the trace that "
-                "simulate reads",
-                "  neapctl record --prometheus http://127.0.0.1:9090 --from 7d \\\n"
-                "      --query 'sum(rate(http_requests_total{app=\"checkout\"}[1m]))' \\\n"
-                "      --namespace shop --deployment checkout -o checkout.csv\n",
-                nullptr);
+  command = AddCommand(
+      app, "record",
+      "Record a workload's load and replicas from a Prometheus server, as the trace that "
+      "simulate reads",
+      "  neapctl record --prometheus http://127.0.0.1:9090 --from 7d \\\n"
+      "      --query 'sum(rate(http_requests_total{app=\"checkout\"}[1m]))' \\\n"
+      "      --namespace shop --deployment checkout -o checkout.csv\n",
+      nullptr);
   AddRecord(*command, record);
   command->callback([&] { code = Record(record); });
+
+  TrialFlags trials(app, argc, argv, &code);
 
   try {
     app.parse(argc, argv);
