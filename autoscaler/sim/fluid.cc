@@ -151,7 +151,7 @@ void Fluid::NextSlice() {
     const int64_t step = StepAt(from);
     p.slice_next = from / step * step + step;
     if (from < late) p.slice_next = std::min(p.slice_next, late);
-    p.slice_age = p.slice_next - 1;
+    p.slice_age = std::min(p.slice_next - 1, std::max(from, patience_));
     p.slice_end = p.served + CeilDiv((p.slice_next - p.age) * per_age, divisor);
   } else {
     const int64_t step = StepAt(from - 1);

@@ -97,11 +97,10 @@ void Requests::Stop(int id) {
 }
 
 void Requests::Remove(int id) {
-  Pod& pod = pods_[id];
-  pod.removed = true;
   SetReady(id, false);
   EndProcess(id);
   drained_.erase(std::remove(drained_.begin(), drained_.end(), id), drained_.end());
+  pods_[id].removed = true;  // from here on it may be freed, once
   FreeIfForgotten(id);
   Settle();
 }

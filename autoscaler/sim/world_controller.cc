@@ -71,7 +71,10 @@ void World::Reconcile(int index) {
   }
   deployment.refused = 0;
   if (deployment.updated() != deployment.active) {
+    const size_t changes = changes_.size();
     RollOut(index);
+    // Who ended makes room for another one: it goes on until there is nothing to do.
+    if (changes_.size() != changes) PlanReconcile(index, spec_.controller_delay);
   } else if (deployment.active < deployment.replicas) {
     StartPods(index, deployment.replicas - deployment.active);
   } else {
