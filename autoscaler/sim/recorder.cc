@@ -1,10 +1,10 @@
 #include "autoscaler/sim/recorder.h"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 #include <vector>
 
+#include "autoscaler/base/lookup.h"
 #include "autoscaler/core/explain.h"
 #include "autoscaler/sim/digest.h"
 #include "autoscaler/sim/notes.h"
@@ -17,6 +17,9 @@ constexpr int64_t kSecond = 1'000'000'000;
 constexpr int64_t kMinute = 60 * kSecond;
 constexpr double kNanosPerHour = 3600e9;
 constexpr size_t kSeriesOfTarget = 10;
+// Of many targets the loads are looked at less often than each tick, as their buckets are wider:
+// 1,000 targets every 40 s.
+constexpr int64_t kLookPerTarget = kSecond / 25;
 
 double Seconds(int64_t nanos) { return static_cast<double>(nanos) / 1e9; }
 
@@ -140,25 +143,23 @@ class Recorder::Impl {
   void Decided(const control::DecisionRecord& record, absl::Time when) {
     digest_.Add(record);
     ++result_.decisions;
-    const auto found = by_uid_.find(record.uid);
-    if (found == by_uid_.end()) return;
-    Target& target = *found->second;
+    if (!Find(record.uid)) return;
+    Target& target = *found_;
     const core::Decision& decision = *record.decision;
-    ++target.result.decisions_taken;
+    ++target.decisions;
     target.decision_id = record.decision_id;
     target.change = decision.rescale ? decision.desired - decision.current : 0;
     target.notes.Add(record, when);
     const bool failed = std::any_of(decision.metrics.begin(), decision.metrics.end(),
                                     [](const core::MetricResult& m) { return !m.valid; });
-    if (failed) ++target.result.failed_metrics;
+    if (failed) ++target.failed;
     if (options_.series) AddMetrics(target, record, NanosAt(when));
   }
 
   void Remembered(const control::OutcomeRecord& record) {
     digest_.Add(record);
-    const auto found = by_uid_.find(record.uid);
-    if (found == by_uid_.end()) return;
-    Target& target = *found->second;
+    if (record.result.kind == core::ApplyResult::Kind::kNotTried || !Find(record.uid)) return;
+    Target& target = *found_;
     if (record.result.kind != core::ApplyResult::Kind::kApplied ||
         record.decision_id != target.decision_id) {
       return;
@@ -180,9 +181,14 @@ class Recorder::Impl {
   }
 
   void LookedAtWorld(const World& world, absl::Time when) {
-    const int64_t now = NanosAt(when);
-    last_ = std::max(last_, now);
+    last_ = std::max(last_, NanosAt(when));
     world_ = &world;
+    if (last_ >= next_look_) Look(world, last_);
+  }
+
+  void Look(const World& world, int64_t now) {
+    looked_ = now;
+    next_look_ = now + static_cast<int64_t>(targets_.size()) * kLookPerTarget;
     if (pools_) {
       all_pods_ = 0;
       for (const Deployment& one : world.deployments()) all_pods_ += one.active;
@@ -200,6 +206,7 @@ class Recorder::Impl {
   }
 
   Result Take() {
+    if (world_ != nullptr && looked_ < last_) Look(*world_, last_);
     result_.duration = absl::Nanoseconds(last_);
     result_.digest = digest_.Text();
     int64_t width = width_;
@@ -240,7 +247,8 @@ class Recorder::Impl {
           notes(most_notes) {}
     std::string uid;
     int deployment = -1;
-    TargetResult result;
+    uint64_t decisions = 0;
+    uint64_t failed = 0;  // in which a metric failed
     const SeriesBuilder empty;
     SeriesBuilder load, wanted, have, ready, pending, demand, waiting, latency, spending;
     std::vector<Metric> metrics;
@@ -251,8 +259,18 @@ class Recorder::Impl {
     Adequacy adequacy;
     Integral pods;
     Integral cost;
-    WaitHistogram known;  // latencies (or waits) up to the last bucket
+    int64_t known_total = 0;  // latencies (or waits) up to the last bucket, thousandths
+    WaitHistogram known;      // and which; brought up to that when one is not 0
+    TargetResult result;
   };
+
+  // Whether the object is one of the run's; `found_` is it then.
+  bool Find(const std::string& uid) {
+    if (found_ != nullptr && found_->uid == uid) return true;
+    Target* const* found = by_uid_.Find(uid);
+    if (found != nullptr) found_ = *found;
+    return found != nullptr;
+  }
 
   int64_t NanosAt(absl::Time when) const { return absl::ToInt64Nanoseconds(when - start_); }
 
@@ -305,10 +323,10 @@ class Recorder::Impl {
     if (!options_.series || !queues_of_[static_cast<size_t>(target.deployment)].empty()) return;
     const Service& service = world.service(target.deployment);
     const WaitHistogram& all = service.latencies.total() > 0 ? service.latencies : service.waits;
-    if (all.total() == target.known.total()) {
-      target.latency.Clear(bucket_);
-      return;
-    }
+    const int64_t before = std::exchange(target.known_total, all.total());
+    if (all.total() == before) return target.latency.Clear(bucket_);
+    if (all.max() == 0) return target.latency.Set(bucket_, 0);  // nobody has waited so far
+    target.known.Add(0, before - target.known.total());
     WaitHistogram bucket = all;
     bucket.Remove(target.known);
     target.known = all;
@@ -361,6 +379,8 @@ class Recorder::Impl {
 
   void Finish(Target& target, int64_t width) {
     TargetResult& out = target.result;
+    out.decisions_taken = target.decisions;
+    out.failed_metrics = target.failed;
     target.adequacy.Finish(last_, &out);
     target.pods.Set(last_, 0);
     target.cost.Set(last_, 0);
@@ -424,12 +444,15 @@ class Recorder::Impl {
   Result result_;
   RunDigest digest_;
   int64_t width_ = kSecond;
-  int64_t bucket_ = 0;  // the beginning of the one under way, of this width
-  int64_t last_ = 0;
+  int64_t bucket_ = 0;   // the beginning of the one under way, of this width
+  int64_t last_ = 0;     // when the world was shown last
+  int64_t looked_ = -1;  // and looked at
+  int64_t next_look_ = 0;
   int64_t all_pods_ = 0;
   const World* world_ = nullptr;  // as last shown
   std::vector<std::unique_ptr<Target>> targets_;
-  std::map<std::string, Target*, std::less<>> by_uid_;
+  base::StringLookup<Target*> by_uid_;
+  Target* found_ = nullptr;                       // last
   std::vector<std::vector<Target*>> targets_of_;  // by deployment
   std::vector<std::vector<int>> queues_of_;       // likewise
 };

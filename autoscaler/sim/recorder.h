@@ -4,6 +4,8 @@
 //
 // Memory: that of `buckets` and `decisions` for each target, but for all targets together no more
 // than that of kMostBuckets and kMostNotes: a thousand targets are seen less finely than one.
+// Counts of pods are exact to the moment; loads and what waits are as of each tick, of more than 25
+// targets as of each so many ticks.
 #pragma once
 
 #include <absl/time/time.h>

@@ -19,9 +19,21 @@
 namespace neap::sim {
 namespace {
 
-// A day's wave of load over each deployment, scaled by an External metric or by CPU.
-SimulationSpec Fleet(int targets, absl::Duration duration, bool cpu) {
+// A day's wave, in steps of `step`: as a recorded trace has it.
+Load Day(absl::Duration step) {
+  const Load wave = Load::Sine({.low = 20'000, .high = 200'000, .period = absl::Hours(24)});
+  std::vector<Load::Point> points;
+  for (absl::Duration at; at < absl::Hours(24); at += step) {
+    points.push_back({.at = at, .rate = wave.At(at)});
+  }
+  return Load::Steps(std::move(points), /*repeat=*/true);
+}
+
+// Deployments with that load, scaled by an External metric or by CPU.
+SimulationSpec Fleet(int targets, absl::Duration duration, bool cpu,
+                     absl::Duration step = absl::Minutes(1)) {
   SimulationSpec spec;
+  const Load day = Day(step);
   spec.duration = duration;
   for (int i = 0; i < targets; ++i) {
     DeploymentSpec deployment;
@@ -31,7 +43,7 @@ SimulationSpec Fleet(int targets, absl::Duration duration, bool cpu) {
     deployment.cpu_request = 500'000'000;
     deployment.cpu_per_request = 20'000'000;
     deployment.capacity = 25'000;
-    deployment.load = Load::Sine({.low = 20'000, .high = 200'000, .period = absl::Hours(24)});
+    deployment.load = day;
     auto object = std::make_shared<core::AutoscalerSpec>();
     object->key = {.ns = deployment.ns, .name = deployment.name};
     object->uid = fmt::format("7f9c2ba4-e88f-4b1d-8d2e-{:012d}", i);
@@ -92,6 +104,12 @@ void BM_OneTarget30Days(benchmark::State& state) {
   Run(state, Fleet(1, absl::Hours(24 * 30), false));
 }
 BENCHMARK(BM_OneTarget30Days)->Unit(benchmark::kMillisecond)->Iterations(1);
+
+// The load changes each second.
+void BM_OneTarget30DaysBySeconds(benchmark::State& state) {
+  Run(state, Fleet(1, absl::Hours(24 * 30), false, absl::Seconds(1)));
+}
+BENCHMARK(BM_OneTarget30DaysBySeconds)->Unit(benchmark::kMillisecond)->Iterations(1);
 
 void BM_OneTarget30DaysCpu(benchmark::State& state) {
   Run(state, Fleet(1, absl::Hours(24 * 30), true));
