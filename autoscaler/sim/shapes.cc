@@ -44,20 +44,25 @@ class StepsTrack : public Track {
  public:
   // `length` of one round; 0: it does not begin anew.
   StepsTrack(std::shared_ptr<const Points> points, int64_t length)
-      : points_(std::move(points)), length_(length) {}
+      : points_(std::move(points)), length_(length), after_(points_->begin()) {}
 
   int64_t At(int64_t now) override {
     const int64_t within = length_ > 0 ? now % length_ : now;
-    const auto after = After(*points_, within);
-    next_ = after != points_->end() ? after->at : (length_ > 0 ? length_ : kNever);
+    // On from where the last call was: searching anew would touch memory all over.
+    if (within < within_) after_ = points_->begin();
+    within_ = within;
+    while (after_ != points_->end() && after_->at <= within) ++after_;
+    next_ = after_ != points_->end() ? after_->at : (length_ > 0 ? length_ : kNever);
     if (next_ != kNever) next_ += now - within;
-    return after == points_->begin() ? 0 : std::prev(after)->rate;
+    return after_ == points_->begin() ? 0 : std::prev(after_)->rate;
   }
   int64_t NextChange() const override { return next_; }
 
  private:
   const std::shared_ptr<const Points> points_;
   const int64_t length_;
+  Points::const_iterator after_;  // the first point after within_
+  int64_t within_ = 0;
   int64_t next_ = 0;
 };
 
