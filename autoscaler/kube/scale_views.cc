@@ -71,7 +71,7 @@ class ScaleViews::Impl {
 
  private:
   struct Kind {
-    std::set<TargetRef> targets;
+    std::set<TargetRef> targets;                       // of a polled kind
     std::unique_ptr<Collection<core::Scale>> watched;  // null: polled
   };
 
@@ -84,11 +84,11 @@ class ScaleViews::Impl {
   void SetKind(const KindKey& key, std::set<TargetRef> targets) {
     const auto [at, is_new] = kinds_.try_emplace(key);
     Kind& kind = at->second;
-    const std::set<TargetRef> before = std::exchange(kind.targets, std::move(targets));
     if (const WatchedKind* watched = FindWatched(key)) {
       if (is_new) OpenWatch(key, *watched, kind);
       return;
     }
+    const std::set<TargetRef> before = std::exchange(kind.targets, std::move(targets));
     for (const TargetRef& target : before) {
       if (!kind.targets.contains(target)) StopPolling(target);
     }

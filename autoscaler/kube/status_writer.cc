@@ -12,14 +12,16 @@ namespace {
 
 constexpr size_t kSweepFrom = 1024;  // objects
 
-// What is worth writing soon: counts, and conditions without their words.
-std::string Headline(const core::Status& status) {
+size_t HashOf(const std::string& text) { return std::hash<std::string>()(text); }
+
+// What is worth writing soon, counts and conditions without their words, as a hash.
+size_t HeadlineOf(const core::Status& status) {
   std::string text = fmt::format("{} {}", status.current_replicas, status.desired_replicas);
   for (const core::Condition& condition : status.conditions) {
     text += fmt::format(" {}={}:{}", condition.type, static_cast<int>(condition.status),
                         condition.reason);
   }
-  return text;
+  return HashOf(text);
 }
 
 }  // namespace
@@ -30,7 +32,7 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
   Impl(const Context& context, StatusWriterOptions options)
       : context_(context), options_(options), tokens_(options.burst) {}
 
-  void Add(core::ObjectKey key, std::string uid, std::string headline, std::string json) {
+  void Add(core::ObjectKey key, std::string uid, size_t headline, std::string json) {
     if (closed_) return;
     Object& object = objects_[uid];
     object.key = std::move(key);
@@ -38,7 +40,7 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
     if (object.waiting.empty() && !object.in_flight && HashOf(json) == object.written) return;
     const bool urgent = headline != object.headline;
     object.waiting = std::move(json);
-    object.headline = std::move(headline);
+    object.headline = headline;
     if (!object.queued && !object.in_flight && object.retry == 0) {
       object.queued = true;
       (urgent ? urgent_ : routine_).push_back(uid);
@@ -57,17 +59,15 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
  private:
   struct Object {
     core::ObjectKey key;
-    std::string headline;  // of the latest status given
-    std::string waiting;   // JSON to be written, "" = none
-    size_t written = 0;    // hash of the JSON that the server has from us, 0 = none
+    size_t headline = 0;  // of the latest status given
+    std::string waiting;  // JSON to be written, "" = none
+    size_t written = 0;   // hash of the JSON that the server has from us, 0 = none
     bool queued = false;
     bool in_flight = false;
     http::Id retry = 0;  // the timer until the next attempt, 0 = none
     int failures = 0;    // in a row
     absl::Duration used_at;
   };
-
-  static size_t HashOf(const std::string& json) { return std::hash<std::string>()(json); }
 
   void Pump() {
     const absl::Duration now = clock_.Elapsed();
@@ -212,7 +212,7 @@ void StatusWriter::Write(const control::WriteStatus& status) {
   if (status.kind != core::ObjectKind::kAutoscaler) return;  // other kinds are others' to write
   impl_->http().After(
       absl::ZeroDuration(),
-      [impl = impl_, key = status.key, uid = status.uid, headline = Headline(status.status),
+      [impl = impl_, key = status.key, uid = status.uid, headline = HeadlineOf(status.status),
        json = encode_(status)] { impl->Add(key, uid, headline, json); });
 }
 

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <set>
+
 #include "tests/control/desk.h"
 
 namespace neap::control {
@@ -577,6 +580,41 @@ TEST(Controller, StatusIsWrittenAtOnceWhenFactsChangeElseSeldom) {
   EXPECT_THAT(desk.Run(absl::Milliseconds(1100)), Contains("status web"));
   EXPECT_NE(desk.statuses().back().explanation.find("connection refused"), std::string::npos)
       << desk.statuses().back().explanation;
+}
+
+TEST(Controller, StatusesKeepToTheirBudgetAndNewsGoFirst) {
+  ControllerOptions options = Desk::Options();
+  options.statuses_per_second = 1;
+  options.status_burst = 2;
+  options.status_interval = absl::Seconds(2);
+  Desk desk(options);
+  std::vector<std::string> names;
+  for (int i = 0; i < 10; ++i) names.push_back(fmt::format("web-{}", i));
+  for (const std::string& name : names) desk.Put(Desk::Spec(name, absl::Seconds(1)));
+  desk.SyncSpecs();
+  desk.Step();
+  for (const std::string& name : names) desk.Scale(name, 5);
+  for (int second = 0; second < 40; ++second) {
+    for (const std::string& name : names) desk.values[name] = 50'000 - second;
+    desk.Run(absl::Seconds(1));
+  }
+  EXPECT_GE(desk.statuses().size(), 38u);
+  EXPECT_LE(desk.statuses().size(), 42u);
+  std::set<std::string> written;
+  for (const WriteStatus& status : desk.statuses()) written.insert(status.key.name);
+  EXPECT_EQ(written.size(), names.size());  // nobody starves
+  // Ten wait with mere amounts; what fails now does not wait behind them.
+  desk.faults["web-3"] = {core::ErrorKind::kUnavailable, "connection refused"};
+  desk.Run(absl::Seconds(4));
+  const auto& all = desk.statuses();
+  EXPECT_TRUE(std::any_of(all.end() - 4, all.end(), [](const WriteStatus& status) {
+    return status.key.name == "web-3" &&
+           status.explanation.find("connection refused") != std::string::npos;
+  }));
+  // What is written is what is true when its turn comes.
+  EXPECT_LE(all.size(), 47u);
+  const core::Status& last = *desk.Info(all.back().key.name).status;
+  EXPECT_EQ(all.back().status.conditions, last.conditions);
 }
 
 TEST(Controller, TheSameWarningIsAnnouncedOnceInFiveMinutes) {
