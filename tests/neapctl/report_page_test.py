@@ -272,5 +272,8 @@ def test_tune_shows_the_point_under_the_cursor(browser, pages):
     browser.mouse("mouseMoved", x + width * 0.07, y + height * 0.08)  # the cheapest and worst
     text = browser.run("document.querySelector('.point').innerText")
     assert "averageUtilization: 90" in text and "misses the objective" in text
+    x, y, width, height = browser.run(AREA % "Searched")
+    browser.mouse("mouseMoved", x + width * 0.30, y + height * 0.13)  # dominated, so it was not run on the held-out part
+    assert "held out: not run" in browser.run("document.querySelector('.point').innerText")
     front = browser.run("document.querySelectorAll('.front tbody tr').length")
     assert front == browser.run("neap.data.points.filter(p => p.onFront || p.asGiven || p.recommended).length")

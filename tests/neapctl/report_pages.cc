@@ -95,7 +95,6 @@ TuneReport Front() {
       const double cost = 9000.0 / target + window * 0.12;
       const double wait = 0.1 * std::exp((target - 40) / 14.0) + 0.35 * std::exp(-window / 70.0);
       point.searched = {cost, wait, wait < 1};
-      point.held_out = {cost * 1.04, wait * 1.15, wait * 1.15 < 1};
       point.recommended = target == 55 && window == 100;
       point.as_given = target == 60 && window == 300;
       tune.points.push_back(point);
@@ -106,6 +105,9 @@ TuneReport Front() {
       return other.searched.cost < point.searched.cost &&
              other.searched.objective < point.searched.objective;
     });
+    if (!point.on_front && !point.as_given) continue;  // not worth a run there
+    const double wait = point.searched.objective * 1.15;
+    point.held_out = TunePoint::Part{point.searched.cost * 1.04, wait, wait < 1};
   }
   return tune;
 }

@@ -159,10 +159,11 @@ std::string TuneCsv(const TuneReport& tune) {
                                       [&](const auto& pair) { return pair.first == name; });
       fields.push_back(found == point.parameters.end() ? "" : found->second);
     }
-    for (const TunePoint::Part* part : {&point.searched, &point.held_out}) {
-      fields.push_back(fmt::format("{}", part->cost));
-      fields.push_back(fmt::format("{}", part->objective));
-      fields.emplace_back(yes(part->meets));
+    for (const std::optional<TunePoint::Part>& part :
+         {std::optional(point.searched), point.held_out}) {
+      fields.push_back(part ? fmt::format("{}", part->cost) : "");
+      fields.push_back(part ? fmt::format("{}", part->objective) : "");
+      fields.emplace_back(part ? yes(part->meets) : "");
     }
     AppendRow(out, fields);
   }

@@ -129,6 +129,7 @@ Estimate EstimateOf(std::span<const double> values) {
   double squares = 0;
   for (const double v : values) squares += (v - e.mean) * (v - e.mean);
   e.half = Student(values.size() - 1) * std::sqrt(squares / (n - 1) / n);
+  if (e.half < 1e-9 * std::abs(e.mean)) e.half = 0;  // what summing left of equal values
   return e;
 }
 

@@ -8,6 +8,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -123,10 +124,10 @@ struct TunePoint {
     bool meets = false;
   };
   Part searched = {};
-  Part held_out = {};
-  bool on_front = false;     // of cost against objective, on the searched part
-  bool recommended = false;  // at most one point
-  bool as_given = false;     // the object as the user wrote it
+  std::optional<Part> held_out = {};  // only what is worth it is run there
+  bool on_front = false;              // of cost against objective, on the searched part
+  bool recommended = false;           // at most one point
+  bool as_given = false;              // the object as the user wrote it
 };
 
 struct TuneReport {

@@ -17,12 +17,18 @@ std::string Verdict(const TunePoint& point) {
   return point.as_given ? "as given" : "";
 }
 
-std::string ObjectiveText(const TunePoint::Part& part, const TuneReport& tune) {
-  return ValueText(part.objective, tune.unit) + (part.meets ? "" : " !");
+using MaybePart = std::optional<TunePoint::Part>;
+
+std::string CostText(const MaybePart& part) { return part ? NumberText(part->cost) : "not run"; }
+
+std::string ObjectiveText(const MaybePart& part, const TuneReport& tune) {
+  if (!part) return "–";
+  return ValueText(part->objective, tune.unit) + (part->meets ? "" : " !");
 }
 
-Json PartJson(const TunePoint::Part& part) {
-  return {{"cost", part.cost}, {"objective", part.objective}, {"meets", part.meets}};
+Json PartJson(const MaybePart& part) {
+  if (!part) return nullptr;
+  return {{"cost", part->cost}, {"objective", part->objective}, {"meets", part->meets}};
 }
 
 }  // namespace
@@ -48,9 +54,9 @@ std::string TextTune(const TuneReport& tune, const ReportMeta& meta) {
       {"", unit, tune.figure, "held out: " + unit, "held out: " + tune.figure}};
   for (size_t i = 0; i < front.size(); ++i) {
     const TunePoint& point = *front[i];
-    rows.push_back({fmt::format("{:>3}  {}", i + 1, Verdict(point)),
-                    NumberText(point.searched.cost), ObjectiveText(point.searched, tune),
-                    NumberText(point.held_out.cost), ObjectiveText(point.held_out, tune)});
+    rows.push_back({fmt::format("{:>3}  {}", i + 1, Verdict(point)), CostText(point.searched),
+                    ObjectiveText(point.searched, tune), CostText(point.held_out),
+                    ObjectiveText(point.held_out, tune)});
   }
   out += NumberTable(rows) + "\n";
   for (size_t i = 0; i < front.size(); ++i) {

@@ -18,7 +18,7 @@ function showTune(doc) {
     for (const view of views) view.mark(i);
     const p = points[i ?? resting];
     if (!p) return note.replaceChildren(hint);
-    const part = (name, v) => `${name}: ${fmt.number(v.cost)} ${tune.costUnit}, ${tune.figure} ${fmt.value(v.objective, tune.unit)}, ${v.meets ? "meets" : "misses"} the objective`;
+    const part = (name, v) => v === null ? `${name}: not run` : `${name}: ${fmt.number(v.cost)} ${tune.costUnit}, ${tune.figure} ${fmt.value(v.objective, tune.unit)}, ${v.meets ? "meets" : "misses"} the objective`;
     note.replaceChildren(make("p", {}, make("strong", {}, kind(p) || "off the front")), make("pre", {}, parameters(p).join("\n")),
                          make("p", {}, part("searched", p.searched)), make("p", {}, part("held out", p.heldOut)),
                          ...(i === null ? [hint] : []));
@@ -30,7 +30,7 @@ function showTune(doc) {
     plots.append(place);
     const group = (label, color, shape, wanted, more = {}) => ({
       label, color, shape, ...more,
-      points: points.map((p, id) => ({ x: p[key].cost, y: p[key].objective, id, p })).filter(({ p }) => wanted(p)),
+      points: points.map((p, id) => ({ x: p[key]?.cost, y: p[key]?.objective, id, p })).filter(({ p }) => p[key] && wanted(p)),
     });
     views.push(neap.scatter(place, {
       title, x: { label: tune.costUnit, unit: "" }, y: { label: tune.figure, unit: tune.unit },
@@ -49,13 +49,19 @@ function showTune(doc) {
 
   const listed = points.map((p, i) => ({ p, i })).filter(({ p }) => p.onFront || p.recommended || p.asGiven)
     .sort((a, b) => a.p.searched.cost - b.p.searched.cost);
+  // Parameters that all of them share are said once.
   const names = [...new Set(listed.flatMap(({ p }) => Object.keys(p.parameters)))];
-  const value = (part) => [fmt.value(part.objective, tune.unit), make("div", { class: `note ${part.meets ? "good" : "bad"}` }, part.meets ? "meets" : "misses")];
+  const differs = (n) => listed.some(({ p }) => p.parameters[n] !== listed[0].p.parameters[n]);
+  const shared = names.filter((n) => !differs(n));
+  const own = (p) => names.filter(differs).map((n) => make("div", {}, `${n}: ${p.parameters[n] ?? "–"}`));
+  const cost = (part) => (part === null ? "not run" : fmt.number(part.cost));
+  const value = (part) => (part === null ? "–"
+    : [fmt.value(part.objective, tune.unit), make("div", { class: `note ${part.meets ? "good" : "bad"}` }, part.meets ? "meets" : "misses")]);
   root.append(section("The front", table(
-    ["", `${tune.costUnit}, searched`, `${tune.figure}, searched`, `${tune.costUnit}, held out`, `${tune.figure}, held out`, ...names],
-    listed.map(({ p }) => [kind(p), fmt.number(p.searched.cost), value(p.searched), fmt.number(p.heldOut.cost), value(p.heldOut),
-                           ...names.map((n) => p.parameters[n] ?? "–")]),
-    ["", "number", "number", "number", "number", ...names.map(() => "number")], "front"),
+    ["", `${tune.costUnit}, searched`, `${tune.figure}, searched`, `${tune.costUnit}, held out`, `${tune.figure}, held out`, "Parameters"],
+    listed.map(({ p }) => [kind(p), cost(p.searched), value(p.searched), cost(p.heldOut), value(p.heldOut), own(p)]),
+    ["", "number", "number", "number", "number", ""], "front"),
+    ...(shared.length ? [make("p", {}, "The same in all: ", shared.map((n) => `${n}: ${listed[0].p.parameters[n] ?? "–"}`).join(", "), ".")] : []),
     make("p", { class: "muted" }, `Of ${plural(points.length, "point", "points")} tried, those that no other beats in both cost and objective on the searched part, and the object as given.`)));
   root.append(assumptionsSection(doc.assumptions), originSection(doc, []));
 }
