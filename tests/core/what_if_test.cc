@@ -86,7 +86,7 @@ TEST(WhatIf, MetricValuesAreExact) {
 TEST(WhatIf, AllMetricsTogetherAreExact) {
   std::mt19937_64 random(20260102);
   int found = 0;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1500; ++i) {
     RandomWorld world(random, WorldKind::kSettled);
     const Decision decision = world.Run();
     for (const Alternative& a : Ask(world, decision)) {
@@ -113,7 +113,7 @@ TEST(WhatIf, AllMetricsTogetherAreExact) {
 TEST(WhatIf, MetricValuesAreTheNearest) {
   std::mt19937_64 random(7);
   int walked = 0, missed = 0;
-  for (int i = 0; i < 4000 && walked < 250; ++i) {
+  for (int i = 0; i < 4000 && walked < 100; ++i) {
     RandomWorld world(random, WorldKind::kSettled);
     for (Reading& reading : world.readings) {
       for (int64_t& milli : reading.milli) milli %= 4000;
@@ -135,7 +135,7 @@ TEST(WhatIf, MetricValuesAreTheNearest) {
       }
     }
   }
-  EXPECT_GE(walked, 250);
+  EXPECT_GE(walked, 100);
   // Results that come and go within a narrow stretch are few (a Value target whose pods are not all
   // ready), and are what what_if.h says may be missed.
   EXPECT_LE(missed, walked / 50);
@@ -161,7 +161,7 @@ Decision Later(const RandomWorld& world, const History& history, absl::Time at) 
 TEST(WhatIf, TimesAreExactAndTheFirst) {
   std::mt19937_64 random(11);
   std::map<Alternative::Event, int> events;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1000; ++i) {
     RandomWorld world(random, i % 2 == 0 ? WorldKind::kSettled : WorldKind::kAnything);
     const Decision decision = world.Run();
     if (decision.rescale) continue;
@@ -172,7 +172,7 @@ TEST(WhatIf, TimesAreExactAndTheFirst) {
     }
     SCOPED_TRACE(i);
     const absl::Time end = time ? time->at : world.seen.now + absl::Hours(1);
-    for (absl::Duration d = kTick; world.seen.now + d < end; d += absl::Milliseconds(4900)) {
+    for (absl::Duration d = kTick; world.seen.now + d < end; d += absl::Milliseconds(14'900)) {
       ASSERT_EQ(Later(world, history, world.seen.now + d).desired, decision.desired) << d;
     }
     if (!time) continue;
@@ -183,8 +183,8 @@ TEST(WhatIf, TimesAreExactAndTheFirst) {
     }
     ++events[time->event];
   }
-  EXPECT_GT(events[Alternative::Event::kRecommendation], 150);
-  EXPECT_GT(events[Alternative::Event::kScaleUp] + events[Alternative::Event::kScaleDown], 10);
+  EXPECT_GT(events[Alternative::Event::kRecommendation], 80);
+  EXPECT_GT(events[Alternative::Event::kScaleUp] + events[Alternative::Event::kScaleDown], 3);
 }
 
 // ---- an object made by hand ------------------------------------------------------------------
