@@ -34,6 +34,13 @@ int64_t Scale(int64_t a, int64_t b, int64_t c) {
   return static_cast<int64_t>(static_cast<Wide>(a) * b / std::max<int64_t>(1, c));
 }
 
+// Three digits, at least one: what is assumed is no more exact.
+int64_t Rounded(int64_t value) {
+  int64_t unit = 1;
+  while (value / unit >= 1000) unit *= 10;
+  return std::max<int64_t>(1, (value + unit / 2) / unit * unit);
+}
+
 struct TraceSummary {
   int64_t first = 0;  // thousandths per second
   int64_t peak = 0;
@@ -137,6 +144,7 @@ class Completer {
       if (!summary.ok()) return WithHint(summary.status());
       summary_ = *summary;
       out_.length = summary->length * 1000 / f().speed;
+      out_.mean_work = summary->mean_work;
       if (summary_->peak == 0) {
         return base::InvalidArgument("{}: there is no load in it", f().trace);
       }
@@ -285,19 +293,19 @@ class Completer {
     if (f().capacity) return CompleteServiceTime();
     if (f().service_time) return CapacityFromServiceTime();
     if (f().cpu_per_request) {
-      f().capacity = std::max<int64_t>(1, Scale(*f().cpu_request, 1000, *f().cpu_per_request));
+      f().capacity = Rounded(Scale(*f().cpu_request, 1000, *f().cpu_per_request));
       Assume("no capacity given: a pod does what its CPU request allows, {}", Rate(*f().capacity));
       return CompleteServiceTime();
     }
     if (at_.rate) {
-      f().capacity = Scale(*at_.rate, 1000, kBusyAtTarget);
+      f().capacity = Rounded(Scale(*at_.rate, 1000, kBusyAtTarget));
       Assume("no capacity given: {} for a pod, so that {} keeps it 80 % busy", Rate(*f().capacity),
              at_.text);
       return CompleteServiceTime();
     }
     if (!summary_) return NeedsPeak("--capacity");
     const int64_t most = std::max(1, first().max_replicas);
-    f().capacity = std::max<int64_t>(1, Scale(summary_->peak, 1000, most * at_.busy));
+    f().capacity = Rounded(Scale(summary_->peak, 1000, most * at_.busy));
     const std::string all = fmt::format("all {} pods of maxReplicas", first().max_replicas);
     if (at_.metric != nullptr) {
       Assume("no capacity given: {} for a pod, so that the trace's peak of {} puts {} at {}",
@@ -329,10 +337,10 @@ class Completer {
     }
     const int64_t nanos = Scale(int64_t{1000} * *f().concurrency * kNano, 1000,
                                 Scale(*f().capacity, summary_->mean_work, 1));
-    const absl::Duration each = absl::Nanoseconds(std::max<int64_t>(1, nanos));
+    const absl::Duration each = absl::Nanoseconds(Rounded(nanos));
     f().service_time = Distribution::Fixed(each);
     Assume("no service time given: {} for a unit of work, which a request has {} of in the mean",
-           base::FormatDuration(each), base::FormatMilli(summary_->mean_work));
+           base::FormatDuration(each), Rounded(summary_->mean_work / 1000));
     return absl::OkStatus();
   }
 
@@ -349,7 +357,7 @@ class Completer {
         percent ? std::min<int64_t>(kBusyAtTarget, int64_t{10} * *percent) : kBusyAtTarget;
     const int64_t at_target = TargetPerPod(*cpu, *f().cpu_request).value_or(*f().cpu_request);
     f().cpu_per_request =
-        std::max<int64_t>(1, Scale(at_target, int64_t{1000} * 1000, Scale(*f().capacity, busy, 1)));
+        Rounded(Scale(at_target, int64_t{1000} * 1000, Scale(*f().capacity, busy, 1)));
     Assume(
         "no CPU per request given: {}, so that a pod that does all it can uses {} % of its CPU "
         "request",

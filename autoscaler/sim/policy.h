@@ -50,7 +50,8 @@ struct Facts {
   // The load's items wait in a queue, and pods take them; false: requests, which pods serve.
   std::optional<bool> queue = {};
   std::optional<Distribution> pod_start = {};   // from creation to ready
-  std::optional<int64_t> cpu_per_request = {};  // billionths of a core-second
+  std::optional<int64_t> cpu_per_request = {};  // billionths of a core-second; with a trace of
+                                                // requests: of one with the mean work
   std::optional<int64_t> cpu_request = {};      // of a pod, billionths of a core
   std::optional<int64_t> capacity = {};  // of a pod, thousandths of a request or item per second
   std::optional<Distribution> service_time = {};  // makes it a world of single requests; with a
@@ -72,6 +73,7 @@ struct Facts {
 struct CompletedFacts {
   Facts facts = {};  // nothing that ScenarioFor needs is left open
   std::vector<std::string> assumptions = {};
+  int64_t mean_work = 1000;  // of a trace's requests, thousandths of a unit
   // How long the trace lasts at its speed; infinite when it was not read (standard input).
   absl::Duration length = absl::InfiniteDuration();
   std::vector<std::string> hints = {};  // what the numbers say already, before anything runs

@@ -45,7 +45,10 @@ std::string ResourceOf(const core::ObjectReference& object) {
 class Maker {
  public:
   Maker(const Policy& policy, const CompletedFacts& facts, std::vector<MappedMetric> mapped)
-      : policy_(policy), facts_(facts.facts), mapped_(std::move(mapped)) {
+      : policy_(policy),
+        facts_(facts.facts),
+        mean_work_(facts.mean_work),
+        mapped_(std::move(mapped)) {
     out_.assumptions = policy.assumptions;
     out_.assumptions.insert(out_.assumptions.end(), facts.assumptions.begin(),
                             facts.assumptions.end());
@@ -95,6 +98,8 @@ class Maker {
       pods.requests = MakeRequests();
       if (pods.requests->trace.empty()) pods.load = load;
       pods.capacity = *facts_.capacity;
+      // World takes CPU and service time of one unit of work.
+      pods.cpu_per_request = std::max<int64_t>(1, *facts_.cpu_per_request * 1000 / mean_work_);
     } else {
       pods.load = load;
       pods.capacity = *facts_.capacity;
@@ -197,6 +202,7 @@ class Maker {
 
   const Policy& policy_;
   const Facts& facts_;
+  const int64_t mean_work_;
   const std::vector<MappedMetric> mapped_;
   Scenario out_;
   bool reads_queue_ = false;

@@ -116,7 +116,8 @@ struct DeploymentSpec {
   // Fluid load beyond what the pods can do waits for so long, then it fails; 0: it fails at once.
   absl::Duration patience = {};
   // Fluid: what a ready pod serves, thousandths of a request per second; 0: what its CPU limit
-  // allows.
+  // allows. Single requests are served as RequestsSpec says; then it is what Demand reckons with,
+  // 0: what concurrency and service time come to (of a trace with work: give it).
   int64_t capacity = 0;
   std::optional<RequestsSpec> requests = {};
 };

@@ -23,7 +23,7 @@ int64_t LimitOf(const DeploymentSpec& spec, int64_t cpu_per_request) {
 
 // Of a ready pod, for its deployment's own load.
 int64_t CapacityOf(const DeploymentSpec& spec, int64_t limit) {
-  if (spec.requests) {
+  if (spec.requests && spec.capacity == 0) {
     const int64_t mean =
         std::max<int64_t>(1, absl::ToInt64Nanoseconds(spec.requests->service.Mean()));
     return static_cast<int64_t>(std::min<Wide>(

@@ -262,6 +262,7 @@ TEST_F(PolicyTest, ATraceOfRequestsMakesAWorldOfSingleRequests) {
   EXPECT_EQ(spec.world.deployments[0].requests->trace, facts.trace);
   EXPECT_EQ(spec.world.deployments[0].requests->concurrency, 2);
   EXPECT_EQ(spec.world.deployments[0].capacity, 2'000);  // 4 units of 250 ms: a second; two at once
+  EXPECT_EQ(spec.world.deployments[0].cpu_per_request, 62'500'000);  // a unit: 2/s x 4 x it = 500m
   facts.scale = 2000;
   EXPECT_THAT(ErrorOf(facts, kCpuHpa), HasSubstr("is played as it is"));
 }

@@ -121,8 +121,11 @@ absl::StatusOr<int> Simulated(const SimulateOptions& options) {
   Interrupt interrupt;
   const auto on_progress = [&](absl::Duration passed) {
     const bool known = prepared.length != absl::InfiniteDuration();
-    progress->Update(known ? absl::FDivDuration(passed, prepared.length) : 0,
-                     base::FormatDuration(absl::Floor(passed, absl::Minutes(1))));
+    if (known) {
+      progress->Update(absl::FDivDuration(passed, prepared.length));
+    } else {
+      progress->Update(0, base::FormatDuration(absl::Floor(passed, absl::Minutes(1))));
+    }
     return !Interrupt::pressed();
   };
   NEAP_ASSIGN_OR_RETURN(const Run run, RunScenario(prepared.scenario, run_options, on_progress));

@@ -327,9 +327,9 @@ class Tuner {
       point.searched = {
           .cost = tried_[i].cost, .objective = tried_[i].value, .meets = tried_[i].meets()};
       point.as_given = i == 0;
+      point.on_front = OnFront(tried_[i]);
       for (const Verified& one : verified_) {
         if (one.tried != i) continue;
-        point.on_front = OnFront(tried_[i]);
         point.searched = one.searched;
         point.held_out = one.held_out;
         point.recommended = &one == recommended;
