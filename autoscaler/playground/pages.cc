@@ -87,12 +87,12 @@ std::vector<QueueNow> QueuesNow(const sim::World& world) {
   std::vector<QueueNow> out;
   for (size_t i = 0; i < world.queues().size(); ++i) {
     const sim::Queue& queue = world.queues()[i];
-    const sim::Service& service = world.queue_service(static_cast<int>(i));
+    const sim::Items items = sim::ItemsOf(world.queue_service(static_cast<int>(i)));
     out.push_back({.spec = queue.spec,
                    .arrival_rate = queue.arrival_rate,
-                   .waiting = service.waiting / 1000,
-                   .arrived = service.arrived / 1000 - queue.spec.waiting,
-                   .served = service.served / 1000});
+                   .waiting = items.waiting,
+                   .arrived = items.arrived - queue.spec.waiting,
+                   .served = items.taken});
   }
   return out;
 }

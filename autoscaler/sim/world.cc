@@ -241,6 +241,12 @@ absl::Time World::loads_ended() const {
 
 // ---- what it shows ----
 
+Items ItemsOf(const Service& service) {
+  const int64_t arrived = service.arrived / 1000;
+  const int64_t taken = std::min(arrived, (service.served + 999) / 1000);
+  return {.arrived = arrived, .taken = taken, .waiting = arrived - taken};
+}
+
 const Deployment& World::deployment(int index) const {
   Deployment& out = deployments_[static_cast<size_t>(index)];
   CountPods(index);
@@ -318,7 +324,7 @@ const Pod* World::FindPod(std::string_view ns, std::string_view name) const {
 std::optional<int64_t> World::Value(const Source& source) const {
   if (source.what == Source::What::kFixed) return source.fixed;
   if (source.what == Source::What::kQueueLength) {
-    return queue_service(source.index).waiting / 1000 * 1000;  // a source counts whole items
+    return ItemsOf(queue_service(source.index)).waiting * 1000;
   }
   const auto index = static_cast<size_t>(source.index);
   if (source.what == Source::What::kArrivals) return queues_[index].arrival_rate;

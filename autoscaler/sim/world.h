@@ -89,6 +89,15 @@ struct Queue {
   int64_t service_rate = 0;  // that are taken now
 };
 
+// A queue's figures in whole items, as a queue counts them: one has arrived when all of it has, and
+// is taken when its service begins. arrived = taken + waiting.
+struct Items {
+  int64_t arrived = 0;
+  int64_t taken = 0;
+  int64_t waiting = 0;
+};
+Items ItemsOf(const Service& service);
+
 // What became different, for those who show the world to others.
 struct Change {
   enum class Kind : uint8_t { kDeployment, kPodAdded, kPodModified, kPodDeleted };

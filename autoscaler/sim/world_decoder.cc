@@ -166,11 +166,8 @@ void WorldDecoder::ReadTraffic(Fields& parent, DeploymentSpec& spec) {
        "keepAlive", "client",      "gateway", "balance", "endpointDelay",  "errors",  "delays",
        "eject",     "concurrency", "queue",   "boot",    "readinessProbe", "warmUp",  "drain"});
   if (!fields.present()) return;
-  for (std::string_view fluid : {"capacity", "patience"}) {
-    if (parent.Get(fluid) != nullptr) {
-      parent.Error(fluid,
-                   "is of loads without traffic: here service, concurrency and timeout say it");
-    }
+  if (parent.Get("patience") != nullptr) {
+    parent.Error("patience", "is of loads without traffic: here traffic.timeout says it");
   }
   RequestsSpec out;
   if (fields.Get("service") == nullptr) {

@@ -21,7 +21,8 @@
 //     cpu: {perRequest: 20m, idle: 5m, startup: 100m}    # 20m: 20 ms of CPU per request
 //     memory: 64Mi               # what a running pod uses
 //     capacity: 50               # requests per second that a ready pod serves; default: what its
-//                                # CPU limit allows, else any
+//                                # CPU limit allows, else any. With traffic: what reports reckon
+//                                # with; default: what concurrency and service time come to
 //     patience: 5s               # load beyond that waits so long, then fails; default 0: it fails
 //                                # at once
 //     startup: {running: [500ms, 1s], ready: [1s, 2s]}   # from having a place; from running on

@@ -110,6 +110,23 @@ TEST(Traffic, LengthsAreOfWholeItems) {
   EXPECT_EQ(world.Value({.what = Source::What::kQueueLength, .index = 0}), 3'000);
 }
 
+TEST(Traffic, AnItemHasArrivedWhenAllOfItHasAndIsTakenWhenItsServiceBegins) {
+  World world(WithQueue(Web(1), 500, Load::Constant(2'000), 3), kStart);
+  int64_t arrived = 0;
+  int64_t taken = 0;
+  for (int i = 1; i <= 200; ++i) {
+    world.Advance(kStart + absl::Milliseconds(i * 70));
+    const Items items = ItemsOf(world.queue_service(0));
+    ASSERT_EQ(items.arrived, 3 + i * 140 / 1000);
+    ASSERT_EQ(items.taken, 1 + (i * 35 - 1) / 1000);
+    ASSERT_EQ(items.arrived, items.taken + items.waiting);
+    ASSERT_GE(items.arrived, arrived);
+    ASSERT_GE(items.taken, taken);
+    arrived = items.arrived;
+    taken = items.taken;
+  }
+}
+
 TEST(Traffic, ALimitSlowsWhoTakesFromAQueue) {
   DeploymentSpec worker = Web(1);
   worker.cpu_limit = 35'000'000;  // 3 per second
