@@ -399,7 +399,7 @@ class Recorder::Impl {
     out.pending = finish(target.pending, "pending", "pods");
     out.demand = finish(target.demand, "demand", "pods");
     out.waiting = finish(target.waiting, "waiting", "");
-    out.latency = finish(target.latency, "latency", "s");
+    out.latency = finish(target.latency, LatencyName(target), "s");
     out.spending = finish(target.spending, "spending", "1/h");
     for (Metric& metric : target.metrics) {
       out.metrics.push_back({.name = metric.name,
@@ -407,6 +407,13 @@ class Recorder::Impl {
                              .target_value = metric.target_value,
                              .value = metric.value.Finish(last_, width, metric.name, metric.unit)});
     }
+  }
+
+  // What the series is of, as Loads and EndBucket fill it.
+  const char* LatencyName(const Target& target) const {
+    if (target.deployment < 0 || world_ == nullptr) return "latency p99";
+    if (!queues_of_[static_cast<size_t>(target.deployment)].empty()) return "age of the oldest";
+    return world_->service(target.deployment).latencies.total() > 0 ? "latency p99" : "wait p99";
   }
 
   void FinishService(Target& target) {

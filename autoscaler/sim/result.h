@@ -69,7 +69,7 @@ struct TargetResult {
   Series pending = {};   // pods without a node
   Series demand = {};    // least pods that keep up with the load
   Series waiting = {};   // requests or items
-  Series latency = {};   // p99 of the bucket, seconds; queues: age of the oldest
+  Series latency = {};   // "latency p99" (or "wait p99") of the bucket; queues: "age of the oldest"
   Series spending = {};  // cost per hour
   struct Metric {
     std::string name = {};  // as explanations say it: "cpu resource utilization", "trigger #1 ..."

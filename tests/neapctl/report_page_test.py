@@ -277,3 +277,27 @@ def test_tune_shows_the_point_under_the_cursor(browser, pages):
     assert "held out: not run" in browser.run("document.querySelector('.point').innerText")
     front = browser.run("document.querySelectorAll('.front tbody tr').length")
     assert front == browser.run("neap.data.points.filter(p => p.onFront || p.asGiven || p.recommended).length")
+
+
+@pytest.mark.parametrize("kind", ["requests", "queue", "cpu"])
+def test_the_page_of_a_simulated_run(browser, tmp_path, kind):
+    """From the scenario that neapctl writes to the page in the browser."""
+    neapctl = os.path.join(BIN, "neapctl")
+    subprocess.run([neapctl, "scenario", "init", "--kind", kind, "-o", tmp_path / "world.yaml"], check=True, timeout=120)
+    done = subprocess.run([neapctl, "simulate", tmp_path / "world.yaml", "--report", tmp_path / "run.html"], capture_output=True, text=True,
+                          timeout=300)
+    assert done.returncode in (0, 1), done.stderr  # 1: the objective was missed
+    browser.open(tmp_path / "run.html")
+    plots = browser.run(PLOTS)
+    assert all(plot["drawn"] > 30 for plot in plots), plots
+    names = titles(browser)
+    assert names[:2] == ["Loadper second", "Replicaspods"] and len(names) >= 3
+    if kind == "queue":
+        assert "Age of the oldest" in names
+    decisions = browser.run("neap.data.results[0].targets[0].decisions.filter(d => d.rescale)")
+    assert decisions
+    duration = browser.run("neap.data.results[0].duration")
+    hover(browser, "Replicas", decisions[0]["at"] / duration)
+    assert decisions[0]["reason"] in browser.run(PANEL)
+    assert browser.run("document.querySelectorAll('#decision .step').length") >= 3  # the explanation was understood
+    assert browser.console == []

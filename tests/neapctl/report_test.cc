@@ -159,6 +159,8 @@ TEST(Figures, WhatNobodyKnowsHasNoRow) {
   };
   EXPECT_THAT(labels({}, {}), Not(HasSubstr("late;")));
   EXPECT_THAT(labels({}, {}), Not(HasSubstr("cost;")));
+  EXPECT_THAT(labels({}, {}), Not(HasSubstr("latency_p99;")));
+  EXPECT_THAT(labels({.latency_p99 = 0.1}, {}), HasSubstr("latency_p99;"));
   EXPECT_THAT(labels({.cost = 1}, {.objective = absl::Seconds(1)}), HasSubstr("late;"));
   EXPECT_THAT(labels({.cost = 1}, {}), HasSubstr("cost;"));
 }
@@ -190,10 +192,12 @@ TEST(TextReport, IsAHundredColumnsWideAndSaysEachFigure) {
 TEST(TextReport, DoesNotInventWhatWasNotStated) {
   sim::Result run = MadeUpRun("checkout");
   run.targets[0].cost = 0;
+  run.targets[0].latency_p99 = 0;
   run.targets[0].load.buckets.clear();
   const std::string text = TextReport(run);
   EXPECT_THAT(text, HasSubstr("late               – (no objective stated)"));
   EXPECT_THAT(text, HasSubstr("cost           – (no price given)"));
+  EXPECT_THAT(text, HasSubstr("took p50/p99   – (not modelled)"));
   EXPECT_THAT(text, Not(HasSubstr("  load ")));
   EXPECT_THAT(TextReport({}), HasSubstr("0 s from"));
 }

@@ -70,9 +70,7 @@ function overlay(parent, doc, runs, index) {
   };
   add("ready", "Replicas ready", 200, { step: true });
   add("wanted", "Replicas wanted", 160, { step: true });
-  const wait = latencyTitle(of(longest).series.latency);
-  add("latency", wait.title, 140, { peak: true }, {
-    note: wait.note,
+  add("latency", capital(of(longest).series.latency.name || "latency"), 140, { peak: true }, {
     lines: doc.objective === null ? [] : [{ label: `objective ${fmt.duration(doc.objective)}`, value: doc.objective, color: "muted" }],
   });
   add("waiting", "Waiting", 120, { peak: true }, { note: "most" });

@@ -55,11 +55,17 @@ double Student(size_t freedom) {
 std::span<const FigureRow> FigureRows() { return kRows; }
 
 std::vector<const FigureRow*> RowsFor(std::span<const Figures> runs, const ReportMeta& meta) {
-  const bool priced = std::any_of(runs.begin(), runs.end(), [](const auto& f) { return f.cost; });
+  const auto any = [&](double Figures::* value) {
+    return std::any_of(runs.begin(), runs.end(), [&](const auto& f) { return f.*value > 0; });
+  };
+  const bool priced = any(&Figures::cost);
+  const bool served = any(&Figures::latency_p99);
   std::vector<const FigureRow*> rows;
   for (const FigureRow& row : kRows) {
     if (row.value == &Figures::late && meta.objective == absl::InfiniteDuration()) continue;
     if (row.value == &Figures::cost && !priced) continue;
+    const bool latency = row.value == &Figures::latency_p50 || row.value == &Figures::latency_p99;
+    if (latency && !served) continue;
     rows.push_back(&row);
   }
   return rows;

@@ -21,7 +21,8 @@ struct FigureRow {
 };
 // In the order of tables.
 std::span<const FigureRow> FigureRows();
-// The same without what these runs do not know: late without an objective, cost without a price.
+// The same without what these runs do not know: late without an objective, cost without a
+// price, latencies where the time of serving is not modelled.
 std::vector<const FigureRow*> RowsFor(std::span<const Figures> runs, const ReportMeta& meta);
 
 Figures FiguresOf(const sim::TargetResult& target);

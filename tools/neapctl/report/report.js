@@ -66,7 +66,8 @@ function tiles(doc, result, figures, target) {
     doc.objective === null
       ? ["Late", "–", "no objective was stated"]
       : ["Late", fmt.number(f.late), `${fmt.share(f.late, f.served)} waited over ${fmt.duration(doc.objective)}`, f.late > 0 ? "bad" : ""],
-    ["Wait p50 / p99", pair(f.wait_p50, f.wait_p99), `answered in ${pair(f.latency_p50, f.latency_p99)}`],
+    ["Wait p50 / p99", pair(f.wait_p50, f.wait_p99),
+     f.latency_p99 > 0 ? `answered in ${pair(f.latency_p50, f.latency_p99)}` : "how long serving takes is not modelled"],
     ["Pod-hours", fmt.number(f.pod_hours), `at most ${plural(f.most_replicas, "replica", "replicas")}`],
     ["Cost", f.cost > 0 ? money(doc, f.cost) : "–", f.cost > 0 ? `${money(doc, f.cost * 3600 / result.duration)} per hour` : "no price was given"],
     ["Scale changes", fmt.number(f.scale_changes),
@@ -97,11 +98,7 @@ function bucketTimes(result, count) {
   return Array.from({ length: count }, (_, i) => result.startUnix + i * result.bucket);
 }
 
-// The series is one thing or the other; the run says which where its name tells.
-function latencyTitle(series) {
-  if (!series.name || series.name === "latency") return { title: "Latency", note: "p99; of a queue: age of the oldest" };
-  return { title: series.name.charAt(0).toUpperCase() + series.name.slice(1) };
-}
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 // The plots of a target; `missing` gets the names of those that would be empty.
 function plotsOf(doc, result, target, missing) {
@@ -133,9 +130,8 @@ function plotsOf(doc, result, target, missing) {
     });
   }
   add("Pending", s.pending, { series: [line(s.pending, "without a node", "purple", { step: true, peak: true, fill: true })], height: 90 });
-  const wait = latencyTitle(s.latency);
-  add(wait.title, s.latency, {
-    note: wait.note, series: [line(s.latency, "highest", "purple", { peak: true })], height: 130,
+  add(capital(s.latency.name || "latency"), s.latency, {
+    series: [line(s.latency, "highest", "purple", { peak: true })], height: 130,
     lines: doc.objective === null ? [] : [{ label: `objective ${fmt.duration(doc.objective)}`, value: doc.objective, color: "red" }],
   });
   add("Waiting", s.waiting, { series: [line(s.waiting, "most", "orange", { peak: true, fill: true })], height: 110 });
@@ -157,10 +153,8 @@ function steps(text) {
 
 const outcome = (d) => (!d.rescale ? "held" : d.applied ? (d.desired > d.current ? "scaled up" : "scaled down") : "not applied");
 
-function counts(d) {
-  const recommended = d.recommended !== d.desired ? `, recommended ${fmt.number(d.recommended)}` : "";
-  return d.rescale ? `${d.current} → ${d.desired}${recommended}` : `${d.current}${recommended}`;
-}
+const counts = (d) => (d.rescale ? `${d.current} → ${d.desired}` : String(d.current));
+const recommended = (d) => (d.recommended !== d.desired ? `recommended ${fmt.number(d.recommended)}` : "");
 
 // The decision nearest to t; a change wins over what only held when it is as near as `reach`.
 function nearestDecision(decisions, start, t, reach) {
@@ -193,7 +187,8 @@ function decisionPanel() {
       body.replaceChildren(
         make("p", { class: "when number" }, `${fmt.time(result.startUnix + d.at)} UTC`,
              make("span", { class: "muted" }, ` · ${elapsed(d.at)}`)),
-        make("p", { class: "counts number" }, make("strong", {}, counts(d)), make("span", { class: "tag" }, outcome(d))),
+        make("p", { class: "counts number" }, make("strong", {}, counts(d)), make("span", { class: "tag" }, outcome(d)),
+             make("span", { class: "muted recommended" }, recommended(d))),
         make("p", { class: "reason" }, d.reason), ...explained);
     },
   };
@@ -215,10 +210,11 @@ function changesSection(result, target, onPick) {
     why.addEventListener("toggle", () => {
       if (why.open && why.children.length === 1) why.append(steps(d.explanation || d.reason));
     });
-    return make("tr", {}, make("td", {}, at), make("td", { class: "number" }, counts(d)), make("td", {}, outcome(d)), make("td", { class: "why" }, why));
+    return make("tr", {}, make("td", {}, at), make("td", { class: "number" }, counts(d)),
+                make("td", { class: "number wide" }, fmt.number(d.recommended)), make("td", {}, outcome(d)), make("td", { class: "why" }, why));
   };
-  const head = make("tr", {}, ...["Time, UTC", "Replicas", "Outcome", "Reason (open for each step)"].map(
-    (h, i) => make("th", { scope: "col", class: i === 1 ? "number" : null }, h)));
+  const head = make("tr", {}, ...["Time, UTC", "Replicas", "Recommended", "Outcome", "Reason (open for each step)"].map(
+    (h, i) => make("th", { scope: "col", class: i === 1 || i === 2 ? "number" : null }, h)));
   const body = make("tbody", {}, ...changes.slice(0, FIRST_ROWS).map(row));
   const parts = [make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Changes" },
                       make("table", { class: "changes" }, make("thead", {}, head), body))];

@@ -89,7 +89,8 @@ void AppendFigures(std::string& out, const sim::Result& result, const sim::Targe
   };
   AppendPair(out, {"served", NumberText(t.served)}, {"wait p50/p99", both(t.wait_p50, t.wait_p99)});
   AppendPair(out, {"failed", WithShare(t.failed, requests, NumberText(t.failed))},
-             {"took p50/p99", both(t.latency_p50, t.latency_p99)});
+             {"took p50/p99",
+              t.latency_p99 > 0 ? both(t.latency_p50, t.latency_p99) : "– (not modelled)"});
   Cell late;
   if (meta.objective != absl::InfiniteDuration()) {
     late = {fmt::format("late, over {}", SecondsText(absl::ToDoubleSeconds(meta.objective))),
