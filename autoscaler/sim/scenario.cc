@@ -297,7 +297,8 @@ class ScenarioDecoder {
     PipelineSpec& p = out_.spec.pipeline;
     const absl::Duration hour = absl::Hours(1);
     p.server_every = Time(fields, "serverEvery", p.server_every, absl::Seconds(1), hour);
-    p.kubelet_every = Time(fields, "kubeletEvery", p.kubelet_every, absl::Seconds(1), hour);
+    // 0: the pods' CPU as the playground serves it.
+    p.kubelet_every = Time(fields, "kubeletEvery", p.kubelet_every, absl::ZeroDuration(), hour);
     p.scrape_every = Time(fields, "scrapeEvery", p.scrape_every, absl::Seconds(1), hour);
     p.rate_window = Time(fields, "rateWindow", p.rate_window, absl::ZeroDuration(), hour);
     p.external = OneOf(fields, "external", kVias, kViaValues).value_or(p.external);
