@@ -249,6 +249,17 @@ def test_a_run_without_a_course_has_its_figures(browser, pages):
     assert browser.console == []
 
 
+def test_what_is_left_out_is_said(browser, pages):
+    browser.open(pages / "cut.html")
+    text = browser.run("document.body.innerText")
+    kept = browser.run("neap.data.results[0].targets[0].decisions.filter(d => d.rescale).length")
+    assert f"Changes (the last {kept} of 44)" in text
+    assert "Older decisions are left out here, 7,052 of them" in text
+    assert "changes are marked from 2026-01-01 " in text
+    assert "281 billion" in text
+    assert browser.console == []
+
+
 def test_policies_are_columns_and_each_has_its_run(browser, pages):
     browser.open(pages / "comparison.html")
     heads = browser.run("[...document.querySelectorAll('.policies thead th')].map(e => e.firstChild.nextSibling.textContent)")

@@ -124,6 +124,13 @@ int Write(const std::string& directory) {
   write("hostile.html", HtmlReport({&hostile, 1}));
   const sim::Result many = ManyTargets();
   write("targets.html", HtmlReport({&many, 1}, kMeta));
+  // Longer than what is kept of its decisions.
+  sim::Result cut = run;
+  auto& notes = cut.targets[0].decisions;
+  notes.erase(notes.begin(), notes.begin() + static_cast<std::ptrdiff_t>(notes.size() / 2));
+  cut.targets[0].decisions_dropped = 7052;
+  cut.targets[0].served = 281'195'488'800;
+  write("cut.html", HtmlReport({&cut, 1}));
   sim::Result bare;  // figures alone, as tune makes them
   bare.name = "bare";
   bare.targets.resize(1);

@@ -185,7 +185,7 @@ TEST(TextReport, IsAHundredColumnsWideAndSaysEachFigure) {
   EXPECT_THAT(text, HasSubstr("scale changes      18 up, 26 down"));
   EXPECT_THAT(text, HasSubstr("under-provisioned  1 min (0.0694 %)"));
   EXPECT_THAT(text, HasSubstr("failures           6,823 timed out\n"));
-  EXPECT_THAT(text, HasSubstr("missing 1.9 % of demand, 0.0694 % of the time"));
+  EXPECT_THAT(text, HasSubstr("missing 1.9\u00a0% of demand, 0.0694\u00a0% of the time"));
   EXPECT_THAT(text, HasSubstr("  - a pod needs 60 s from creation to ready"));
 }
 

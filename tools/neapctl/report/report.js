@@ -39,6 +39,8 @@ function originSection(doc, facts) {
 }
 
 const money = (doc, v) => fmt.number(v) + (doc.currency ? ` ${doc.currency}` : "");
+// Of a tile's width: from ten billions on without the last digits.
+const big = (v) => (v >= 1e10 ? `${fmt.number(v / 1e9)} billion` : fmt.number(v));
 const plural = (n, one, many) => `${fmt.number(n)} ${n === 1 ? one : many}`;
 const elapsed = (s) => `${fmt.duration(s)} after the start`;
 
@@ -60,12 +62,12 @@ function tiles(doc, result, figures, target) {
   const ofTime = (seconds) => `${fmt.share(seconds, result.duration)} of the time`;
   const pair = (a, b) => `${fmt.duration(a)} / ${fmt.duration(b)}`;
   const list = [
-    ["Served", fmt.number(f.served), `${fmt.share(f.served, requests)} of what arrived`],
-    ["Failed", fmt.number(f.failed), f.failed > 0 ? [fmt.share(f.failed, requests), failures].filter(Boolean).join(": ") : "none",
+    ["Served", big(f.served), `${fmt.share(f.served, requests)} of what arrived`],
+    ["Failed", big(f.failed), f.failed > 0 ? [fmt.share(f.failed, requests), failures].filter(Boolean).join(": ") : "none",
      f.failed > 0 ? "bad" : ""],
     doc.objective === null
       ? ["Late", "–", "no objective was stated"]
-      : ["Late", fmt.number(f.late), `${fmt.share(f.late, f.served)} waited over ${fmt.duration(doc.objective)}`, f.late > 0 ? "bad" : ""],
+      : ["Late", big(f.late), `${fmt.share(f.late, f.served)} waited over ${fmt.duration(doc.objective)}`, f.late > 0 ? "bad" : ""],
     ["Wait p50 / p99", pair(f.wait_p50, f.wait_p99),
      f.latency_p99 > 0 ? `answered in ${pair(f.latency_p50, f.latency_p99)}` : "how long serving takes is not modelled"],
     ["Pod-hours", fmt.number(f.pod_hours), `at most ${plural(f.most_replicas, "replica", "replicas")}`],
@@ -109,8 +111,10 @@ function plotsOf(doc, result, target, missing) {
     else missing.push(title.toLowerCase());
   };
   add("Load", s.load, { series: [line(s.load, "load", "blue", { fill: true })], height: 140 });
+  const changes = target.decisions.filter((d) => d.rescale);
+  const since = target.decisionsLeftOut > 0 && changes.length ? `changes are marked from ${fmt.time(result.startUnix + changes[0].at)} on` : "";
   plots.push({
-    title: "Replicas", unit: "pods", height: 240, replicas: true,
+    title: "Replicas", unit: "pods", note: since, height: 240, replicas: true,
     series: [
       line(s.ready, "ready", "green", { step: true, fill: true }),
       line(s.have, "have", "grey", { step: true, width: 1.25 }),
@@ -119,7 +123,7 @@ function plotsOf(doc, result, target, missing) {
     ],
     lines: [{ label: `min ${target.minReplicas}`, value: target.minReplicas, color: "muted" },
             { label: `max ${target.maxReplicas}`, value: target.maxReplicas, color: "muted" }],
-    marks: target.decisions.filter((d) => d.rescale).map((d) => (
+    marks: changes.map((d) => (
       { t: result.startUnix + d.at, y: d.desired, up: d.desired > d.current, hollow: !d.applied })),
   });
   for (const metric of target.metrics) {
@@ -200,7 +204,7 @@ function changesSection(result, target, onPick) {
   const changes = target.decisions.filter((d) => d.rescale);
   const notes = [];
   if (target.decisionsLeftOut > 0) {
-    notes.push(make("p", { class: "muted" }, `${plural(target.decisionsLeftOut, "older decision is", "older decisions are")} not on this page; the CSV and JSON of the run hold more.`));
+    notes.push(make("p", { class: "muted" }, `Older decisions are left out here, ${fmt.number(target.decisionsLeftOut)} of them; --journal records every one.`));
   }
   if (!changes.length) return section("Changes", make("p", {}, "The count was never changed."), ...notes);
   const row = (d) => {
@@ -226,7 +230,9 @@ function changesSection(result, target, onPick) {
     });
     parts.push(more);
   }
-  return section(`Changes (${fmt.number(changes.length)})`, ...parts, ...notes);
+  const all = target.scaleUps + target.scaleDowns;
+  const count = changes.length < all ? `the last ${fmt.number(changes.length)} of ${fmt.number(all)}` : fmt.number(changes.length);
+  return section(`Changes (${count})`, ...parts, ...notes);
 }
 
 // ---- one target of one run ----

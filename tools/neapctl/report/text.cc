@@ -115,7 +115,8 @@ void AppendFigures(std::string& out, const sim::Result& result, const sim::Targe
   if (const std::string failures = FailuresText(t); !failures.empty()) {
     out += Wrap("  " + PadRight("failures", kLabel), failures, kWidth);
   }
-  const auto percent = [](double value) { return NumberText(value) + " %"; };
+  // With a space at which no line is broken.
+  const auto percent = [](double value) { return NumberText(value) + "\u00a0%"; };
   const sim::Elasticity& e = t.elasticity;
   out +=
       Wrap("  " + PadRight("elasticity (SPEC)", kLabel),
