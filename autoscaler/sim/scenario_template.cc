@@ -4,7 +4,8 @@
 namespace neap::sim {
 namespace {
 
-constexpr std::string_view kRequests = R"(# A scenario for `neapctl simulate`. Durations: 500ms, 20s, 5m. CPU: 500m, "1".
+constexpr std::string_view kRequests =
+    R"(# A scenario for `neapctl simulate`. Durations: 500ms, 20s, 5m. CPU: 500m, "1".
 # Every field has a default that is left out here, or is explained beside it.
 
 seed: 1                        # the same seed, the same run
@@ -53,7 +54,8 @@ objects:
         target: {type: AverageValue, averageValue: "30"}
 )";
 
-constexpr std::string_view kQueue = R"(# A scenario for `neapctl simulate`: jobs in a queue. Durations: 500ms, 20s, 5m.
+constexpr std::string_view kQueue =
+    R"(# A scenario for `neapctl simulate`: jobs in a queue. Durations: 500ms, 20s, 5m.
 
 seed: 1                        # the same seed, the same run
 duration: 2h                   # without it: until the traces have ended
@@ -96,7 +98,8 @@ triggers:
 - {object: shop/worker, trigger: 0, from: {queue: jobs}}
 )";
 
-constexpr std::string_view kCpu = R"(# A scenario for `neapctl simulate`: an HPA on CPU. Durations: 500ms, 20s, 5m. CPU: 500m, "1".
+constexpr std::string_view kCpu =
+    R"(# A scenario for `neapctl simulate`: an HPA on CPU. Durations: 500ms, 20s, 5m. CPU: 500m, "1".
 
 seed: 1                        # the same seed, the same run
 duration: 2h                   # without it: until the traces have ended

@@ -9,12 +9,11 @@
 #include "autoscaler/base/duration.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/core/explain.h"
-#include "autoscaler/scalerhost/client.h"
 #include "tools/neapctl/commands.h"
 #include "tools/neapctl/files.h"
 #include "tools/neapctl/object_key.h"
-#include "tools/neapctl/own_scalers.h"
 #include "tools/neapctl/replay_damage.h"
+#include "tools/neapctl/trigger_reader.h"
 
 namespace neap::ctl {
 namespace {
@@ -37,69 +36,18 @@ std::string Caveat(const core::AutoscalerSpec& spec) {
   return spec.triggers.empty() ? kCaveat : std::string(kCaveat) + kTriggerCaveat;
 }
 
-// What the scalers make of the object's triggers: the metrics' names and targets.
-class TriggerReader {
- public:
-  explicit TriggerReader(std::string address) : address_(std::move(address)) {}
-
-  absl::StatusOr<std::vector<core::MetricSpec>> Read(const core::AutoscalerSpec& spec,
-                                                     const core::TriggerSpec& trigger) {
-    NEAP_RETURN_IF_ERROR(Connect());
-    scalerhost::TriggerRequest request;
-    request.subscription.type = trigger.type;
-    request.subscription.metadata = trigger.metadata;
-    request.subscription.ns = spec.key.ns;
-    request.subscription.object_kind = "Autoscaler";
-    request.subscription.object_name = spec.key.name;
-    request.subscription.requested_target = trigger.metric_type;
-    const std::string name =
-        fmt::format("trigger {}", trigger.name.empty() ? trigger.type : trigger.name);
-    auto answer = client_->Validate(request, /*try_source=*/false);
-    if (absl::IsUnimplemented(answer.status())) return Opened(name, request);
-    if (!answer.ok()) return base::Annotate(answer.status(), name);
-    std::string problems;
-    for (const catalog::FieldError& e : answer->errors) {
-      problems +=
-          fmt::format("{}{}: {}: {}", problems.empty() ? "" : "\n", name, e.parameter, e.message);
-    }
-    if (!problems.empty()) return base::InvalidArgument("{}", problems);
-    for (core::MetricSpec& metric : answer->metrics) metric.from_trigger = true;
-    return std::move(answer->metrics);
-  }
-
- private:
-  // A scaler that checks nothing says what it makes of a trigger only when it reads it.
-  absl::StatusOr<std::vector<core::MetricSpec>> Opened(const std::string& name,
-                                                       const scalerhost::TriggerRequest& request) {
-    auto answers = client_->Read({request});
-    if (!answers.ok()) return base::Annotate(answers.status(), name);
-    control::TriggerOpened& opened = answers->front().opened;
-    if (opened.error) return base::Unavailable("{}: {}", name, opened.error->message);
-    return std::move(opened.metrics);
-  }
-
-  absl::Status Connect() {
-    if (client_ != nullptr) return absl::OkStatus();
-    if (address_.empty()) {
-      NEAP_ASSIGN_OR_RETURN(own_, OwnScalers::Start());
-      address_ = own_->address();
-    }
-    NEAP_ASSIGN_OR_RETURN(client_, scalerhost::Client::Make(address_));
-    return absl::OkStatus();
-  }
-
-  std::string address_;
-  std::unique_ptr<OwnScalers> own_;
-  std::unique_ptr<scalerhost::Client> client_;
-};
-
 absl::StatusOr<OtherPolicy> PolicyOf(const ReplayOptions& options, kube::objects::Decoded object) {
   OtherPolicy other;
   other.spec = *std::move(object.spec);
-  TriggerReader triggers(options.scalers);
+  TriggerReader triggers(options.scalers, /*may_read=*/true);
   for (const core::TriggerSpec& trigger : other.spec.triggers) {
-    NEAP_ASSIGN_OR_RETURN(auto metrics, triggers.Read(other.spec, trigger));
-    other.trigger_metrics.push_back(std::move(metrics));
+    auto metrics = triggers.Read(other.spec, trigger);
+    if (!metrics.ok()) {
+      return base::Annotate(
+          metrics.status(),
+          fmt::format("trigger {}", trigger.name.empty() ? trigger.type : trigger.name));
+    }
+    other.trigger_metrics.push_back(*std::move(metrics));
   }
   return other;
 }

@@ -282,7 +282,7 @@ class Tuner {
     if (recommended != nullptr) {
       const double saved = 100 - 100 * recommended->held_out.cost / given.held_out.cost;
       return fmt::format(
-          "Point recommended: it meets {} on the searched part and on the part that was held out, "
+          "The recommended point meets {} on the searched part and on the part that was held out, "
           "in each of {} seeds, {}.",
           objective_.text, options_.seeds,
           given.meets()

@@ -72,6 +72,11 @@ void Set(Json& document, const Path& path, Json value) {
   *at = std::move(value);
 }
 
+// Of memory no target is better than another: it does not follow the load in these worlds.
+bool IsMemory(const Json& metric, const char* source) {
+  return metric.contains(source) && metric[source].value("name", "") == "memory";
+}
+
 // Two significant digits, at least one thousandth.
 int64_t Rounded(int64_t milli) {
   int64_t unit = 1;
@@ -127,6 +132,7 @@ void TuneSpace::AddTargets() {
   for (size_t i = 0; i < metrics.size(); ++i) {
     for (const auto& [type, key] : kSources) {
       if (metrics[i].value("type", "") != type) continue;
+      if (IsMemory(metrics[i], key)) continue;
       for (const std::string_view target : kTargets) {
         const Path path = {"spec", "metrics", std::to_string(i),
                            key,    "target",  std::string(target)};
@@ -139,7 +145,8 @@ void TuneSpace::AddTargets() {
   const Json triggers = spec.value("triggers", Json::array());
   for (size_t i = 0; i < triggers.size(); ++i) {
     const std::string type = triggers[i].value("type", "");
-    const bool resource = type == "cpu" || type == "memory";
+    if (type == "memory") continue;
+    const bool resource = type == "cpu";
     const catalog::TriggerType* known = FindTriggerType(type);
     const std::string parameter = resource           ? "value"
                                   : known == nullptr ? ""

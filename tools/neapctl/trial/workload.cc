@@ -9,9 +9,8 @@
 #include "autoscaler/base/duration.h"
 #include "autoscaler/base/quantity.h"
 #include "autoscaler/base/status.h"
-#include "autoscaler/scalerhost/client.h"
 #include "tools/neapctl/manifests.h"
-#include "tools/neapctl/own_scalers.h"
+#include "tools/neapctl/trigger_reader.h"
 
 namespace neap::ctl {
 namespace {
@@ -100,47 +99,6 @@ class Flags {
 
  private:
   std::string errors_;
-};
-
-// Asks a scaler what triggers are; connects at the first one. One thread at a time.
-class TriggerReader {
- public:
-  explicit TriggerReader(std::string address) : address_(std::move(address)) {}
-
-  absl::StatusOr<std::vector<core::MetricSpec>> Read(const core::AutoscalerSpec& spec,
-                                                     const core::TriggerSpec& trigger) {
-    NEAP_RETURN_IF_ERROR(Connect());
-    scalerhost::TriggerRequest request;
-    request.subscription.type = trigger.type;
-    request.subscription.metadata = trigger.metadata;
-    request.subscription.ns = spec.key.ns;
-    request.subscription.object_kind = "Autoscaler";
-    request.subscription.object_name = spec.key.name;
-    request.subscription.requested_target = trigger.metric_type;
-    NEAP_ASSIGN_OR_RETURN(scalerhost::Validation answer,
-                          client_->Validate(request, /*try_source=*/false));
-    std::string problems;
-    for (const catalog::FieldError& e : answer.errors) {
-      problems += fmt::format("{}{}: {}", problems.empty() ? "" : "; ", e.parameter, e.message);
-    }
-    if (!problems.empty()) return base::InvalidArgument("{}", problems);
-    return std::move(answer.metrics);
-  }
-
- private:
-  absl::Status Connect() {
-    if (client_ != nullptr) return absl::OkStatus();
-    if (address_.empty()) {
-      NEAP_ASSIGN_OR_RETURN(own_, OwnScalers::Start());
-      address_ = own_->address();
-    }
-    NEAP_ASSIGN_OR_RETURN(client_, scalerhost::Client::Make(address_));
-    return absl::OkStatus();
-  }
-
-  std::string address_;
-  std::unique_ptr<OwnScalers> own_;
-  std::unique_ptr<scalerhost::Client> client_;
 };
 
 }  // namespace
@@ -239,7 +197,7 @@ sim::ScenarioOptions ObjectOptions(const std::string& address) {
   sim::ScenarioOptions out;
   out.find_type = FindTriggerType;
   out.known_types = TriggerTypeNames();
-  const auto reader = std::make_shared<TriggerReader>(address);
+  const auto reader = std::make_shared<TriggerReader>(address, /*may_read=*/false);
   out.open_trigger = [reader](const auto& spec, const auto& trigger) {
     return reader->Read(spec, trigger);
   };
