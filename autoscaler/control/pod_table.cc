@@ -1,6 +1,7 @@
 #include "autoscaler/control/pod_table.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "autoscaler/base/check.h"
 #include "autoscaler/control/digest.h"
@@ -64,7 +65,7 @@ PodTable::Set* PodTable::Acquire(const std::string& ns, const base::Selector& se
   set->selector = selector;
   set->users = 1;
   space.by_text.emplace(text, slot);
-  Index(space, slot);
+  if (space.indexed) Index(space, slot);
   space.unsettled = true;
   return set;
 }
@@ -72,6 +73,13 @@ PodTable::Set* PodTable::Acquire(const std::string& ns, const base::Selector& se
 void PodTable::Release(Set* set) {
   NEAP_CHECK(set->users > 0, "a pod set of {} was released more often than acquired", set->ns);
   if (--set->users == 0) spaces_[set->ns].unsettled = true;
+}
+
+void PodTable::Index(Namespace& space) {
+  if (std::exchange(space.indexed, true)) return;
+  for (uint32_t slot = 1; slot < space.slots.size(); ++slot) {
+    if (space.slots[slot] != nullptr) Index(space, slot);
+  }
 }
 
 void PodTable::Index(Namespace& space, uint32_t slot) {
@@ -199,7 +207,10 @@ void PodTable::Change(const PodChange& change) {
   std::vector<uint32_t> before;
   std::vector<uint32_t> after;
   Where(space, change.name, &before);
-  if (change.pod) Matching(space, LabelsOf(change.pod->labels), &after);
+  if (change.pod) {
+    Index(space);
+    Matching(space, LabelsOf(change.pod->labels), &after);
+  }
   if (change.pod && before == after) {
     for (const uint32_t slot : after) Put(*space.slots[slot], *change.pod, false);
     return;
@@ -237,6 +248,7 @@ std::vector<PodState> PodTable::Extract(Namespace& space) {
 void PodTable::Rebuild(Namespace& space, const std::string& ns, std::vector<PodState> all) {
   space.by_label.Clear();
   space.unindexed.clear();
+  space.indexed = false;
   space.names.clear();
   for (uint32_t slot = 0; slot < space.slots.size(); ++slot) {
     Set* set = space.slots[slot].get();
@@ -253,8 +265,8 @@ void PodTable::Rebuild(Namespace& space, const std::string& ns, std::vector<PodS
     set->request_uses.clear();
     set->shared.clear();
     ++set->version;
-    if (slot != 0) Index(space, slot);
   }
+  if (!all.empty()) Index(space);
   // The last of equal names wins: it came later.
   std::stable_sort(all.begin(), all.end(),
                    [](const PodState& a, const PodState& b) { return a.pod.name < b.pod.name; });

@@ -75,9 +75,11 @@ class PodTable {
     std::vector<uint32_t> unindexed;                     // sets without such a requirement
     std::vector<NameRef> names;                          // sorted
     bool unsettled = false;
+    bool indexed = false;  // by_label and unindexed are made: not before there is a pod
   };
 
   static Namespace& Opened(Namespace& space, const std::string& ns);
+  static void Index(Namespace& space);
   static void Index(Namespace& space, uint32_t slot);
   static void Rebuild(Namespace& space, const std::string& ns, std::vector<PodState> all);
   static std::vector<PodState> Extract(Namespace& space);

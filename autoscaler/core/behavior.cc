@@ -199,7 +199,7 @@ void AddRecommendation(std::vector<Recommendation>& list, Recommendation entry,
     }
   }
   // It grows to the window's length and stays there, for each target: so by an eighth, not twofold.
-  if (list.size() == list.capacity()) list.reserve(list.size() + list.size() / 8 + 4);
+  if (list.size() == list.capacity()) list.reserve(list.size() + list.size() / 8 + 1);
   list.push_back(entry);
   if (list.size() <= History::kMaxEntries) return;
   DropCovered(list);

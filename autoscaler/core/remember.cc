@@ -274,6 +274,7 @@ class Rememberer {
     auto found =
         std::find_if(all.begin(), all.end(), [&](const Condition& c) { return c.type == type; });
     if (found == all.end()) {
+      all.reserve(all.size() + 1);  // there are three or four for good, for each target
       all.push_back({.type = std::string(type),
                      .status = status,
                      .reason = "",
