@@ -73,6 +73,7 @@ void World::LeavePlace(Pod& pod) {
 
 void World::NodeReady(int node) {
   const Node& it = nodes_.all()[static_cast<size_t>(node)];
+  if (it.state == Node::State::kGone) return;  // its zone was lost for ever before it came
   if (nodes_.ZoneDown(it.zone)) return nodes_.SetDue(node);
   nodes_.SetReady(node, now_);
   PlacePending();
@@ -158,9 +159,14 @@ void World::LoseZone(absl::Duration lasts) {
            {.kind = EventKind::kZoneUp, .index = static_cast<int>(zones_down_.size())});
     zones_down_.push_back(zone);
   }
-  for (int node : nodes_.Ready()) {
-    if (nodes_.all()[static_cast<size_t>(node)].zone == zone) LoseNode(node, lasts);
+  const bool for_ever = lasts <= absl::ZeroDuration();
+  for (int node = 0; node < static_cast<int>(nodes_.all().size()); ++node) {
+    const Node& it = nodes_.all()[static_cast<size_t>(node)];
+    const bool lost =
+        it.state == Node::State::kReady || (it.state == Node::State::kOrdered && for_ever);
+    if (lost && it.zone == zone) LoseNode(node, lasts);
   }
+  if (for_ever) PlacePending();  // who waited for a node there needs another
 }
 
 void World::ZoneUp(const std::string& zone) {

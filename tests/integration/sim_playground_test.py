@@ -5,8 +5,8 @@ How exactly the times agree is found and not guessed. When a target falls due wi
 clock, so a change comes up to one period later in one run than in another, and later still where one change follows another.
 The simulator is therefore run at ten phases of the period: their earliest and latest time of each change are what the model
 allows. What lies outside was added by this machine's scheduling: an API server, a scaler and a controller on cores that
-others use as well. NOISE is for that alone: of four runs on two cores that eight
-other processes used, too, the largest was 0.14 s.
+others use as well. NOISE is for that alone: of four runs on two cores that eight other
+processes used, too, the largest was 0.14 s.
 """
 import datetime
 import json

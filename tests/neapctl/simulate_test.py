@@ -95,6 +95,14 @@ def test_objectives_decide_the_exit_code(tmp_path):
     assert "objective p99 wait < 1ms: missed, it is " in bad.stdout
 
 
+def test_latencies_are_those_of_single_requests(tmp_path):
+    done = simulate(write(tmp_path, HPA), "--trace", write(tmp_path, STEP, "day.csv"), "--service-time", "50ms", "--objective",
+                    "p50 latency < 60ms and p50 latency < 40ms")
+    assert done.returncode == 1, done.stderr
+    assert "objective p50 latency < 60ms: met, it is " in done.stdout
+    assert "objective p50 latency < 40ms: missed, it is " in done.stdout
+
+
 def test_standard_input_is_a_trace(tmp_path):
     arguments = [write(tmp_path, HPA), "--trace", "-"]
     done = simulate(*arguments, "--capacity", 6, "--cpu-per-request", "83ms", "-o", "json", stdin=STEP)
@@ -146,6 +154,8 @@ def test_files(tmp_path):
      '--objective: column 1: late needs its bound: add "and wait < 1s", found "late"\n'),
     (["--objective", "p99 wait < 1s or failed < 1%"], '--objective: column 15: expected "and" or the end, found "or"\n'),
     (["--objective", "latency < 1s"], "--objective: column 1: latency needs a percentile, such as p99, found "),
+    (["--objective", "p50 latency < 1s"], "--objective: p50 latency < 1s: there are latencies of single requests alone, "
+     "which --service-time (of a scenario: traffic) makes; of other load there are waits\n"),
     (["--objective", "p100 wait < 1s"], "--objective: column 1: expected a percentile from p1 to p99.9, found "),
     (["--objective", ""], ""),
 ])

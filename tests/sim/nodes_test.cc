@@ -273,6 +273,36 @@ TEST(NodesInAWorld, ANodeOrderedInAZoneThatFailsComesWhenTheZoneIsBack) {
   EXPECT_EQ(world.deployments()[0].ready, 4);
 }
 
+TEST(NodesInAWorld, WhatWasOrderedInAZoneThatIsLostForEverIsOrderedElsewhere) {
+  NodePoolSpec pool = Pool(1, 0, 2);
+  pool.zones = 2;
+  WorldSpec spec = On(pool, 2);
+  // The second node goes to zone-b. The zone that has nodes, zone-a, fails first; while the nodes
+  // for all four pods are on their way, nothing is ready, and the second fault finds no zone.
+  spec.faults = {{.what = WorldFault::What::kLoseZone, .at = absl::Minutes(1)},
+                 {.what = WorldFault::What::kLoseZone, .at = absl::Seconds(80)}};
+  World world(std::move(spec), kStart);
+  world.Advance(kStart + absl::Seconds(10));
+  ASSERT_TRUE(world.Scale(0, 4).ok());
+  world.Advance(kStart + absl::Minutes(10));
+  EXPECT_EQ(world.deployments()[0].ready, 4);
+  EXPECT_EQ(world.deployments()[0].pending, 0);
+  for (const Node& node : world.nodes()) {
+    EXPECT_EQ(node.zone == "zone-b", node.state == Node::State::kReady) << node.name;
+  }
+}
+
+TEST(NodesInAWorld, AnOrderedNodeDoesNotComeToAZoneLostForEver) {
+  WorldSpec spec = On(Pool(1, 1, 2), 2);  // one zone
+  spec.faults = {{.what = WorldFault::What::kLoseZone, .at = absl::Minutes(1)}};
+  World world(std::move(spec), kStart);
+  ASSERT_TRUE(world.Scale(0, 4).ok());  // orders a node
+  world.Advance(kStart + absl::Hours(1));
+  EXPECT_EQ(world.deployments()[0].pending, 4);
+  EXPECT_EQ(Count(world, Node::State::kGone), 2);
+  EXPECT_EQ(world.cost_per_hour(), 0);
+}
+
 TEST(NodesInAWorld, PodsAreKilledAtRandomFromTheSeed) {
   const auto killed = [](uint64_t seed) {
     WorldSpec spec = On(Pool(4, 4, 4), 8);

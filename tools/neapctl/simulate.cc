@@ -114,6 +114,7 @@ absl::Status WriteAll(const SimulateOptions& options, const ReportMeta& meta,
 
 absl::StatusOr<int> Simulated(const SimulateOptions& options) {
   NEAP_ASSIGN_OR_RETURN(const Prepared prepared, Prepare(options));
+  NEAP_RETURN_IF_ERROR(CheckObjective(prepared.objective, prepared.scenario.spec));
   RunOptions run_options;
   run_options.journal = options.journal;
   std::optional<Progress> progress(std::in_place,

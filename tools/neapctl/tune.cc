@@ -120,6 +120,8 @@ class Tuner {
     space_.emplace(std::move(document));
     NEAP_ASSIGN_OR_RETURN(facts_, sim::CompleteFacts(workload.facts, {*policy_}));
     for (const std::string& hint : facts_.hints) fmt::print(stderr, "hint: {}\n", hint);
+    NEAP_ASSIGN_OR_RETURN(const sim::Scenario given, sim::ScenarioFor(*policy_, facts_));
+    NEAP_RETURN_IF_ERROR(CheckObjective(objective_, given.spec));
     length_ = std::min(facts_.length, facts_.facts.duration.value_or(absl::InfiniteDuration()));
     split_ = absl::Floor(length_ * options_.part / 100, absl::Seconds(1));
     if (split_ < absl::Minutes(1) || length_ - split_ < absl::Minutes(1)) {

@@ -201,6 +201,19 @@ bool Objective::Meets(const sim::Result& result) const {
 
 absl::StatusOr<Objective> ParseObjective(std::string_view text) { return Parser(text).Run(); }
 
+absl::Status CheckObjective(const Objective& objective, const sim::SimulationSpec& spec) {
+  const bool single = std::all_of(spec.world.deployments.begin(), spec.world.deployments.end(),
+                                  [](const auto& one) { return one.requests.has_value(); });
+  for (const ObjectiveTerm& term : objective.terms) {
+    if (term.figure != Figure::kLatency || single) continue;
+    return base::InvalidArgument(
+        "--objective: {}: there are latencies of single requests alone, which --service-time (of a "
+        "scenario: traffic) makes; of other load there are waits",
+        term.text);
+  }
+  return absl::OkStatus();
+}
+
 std::string ShowValue(const ObjectiveTerm& term, double value) {
   if (std::isinf(value)) return "never";
   return fmt::format("{:.3g} {}", value, term.unit);

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "autoscaler/sim/result.h"
+#include "autoscaler/sim/simulation.h"
 
 namespace neap::ctl {
 
@@ -47,6 +48,10 @@ struct Objective {
 
 // Errors: InvalidArgument with the column and a line that points at it.
 absl::StatusOr<Objective> ParseObjective(std::string_view text);
+
+// InvalidArgument when a term is of something that this world does not have: latencies are those of
+// single requests, fluid load and queues have waits alone.
+absl::Status CheckObjective(const Objective& objective, const sim::SimulationSpec& spec);
 
 // "1.25 s", "0.3 %", "never" for an infinite one.
 std::string ShowValue(const ObjectiveTerm& term, double value);
