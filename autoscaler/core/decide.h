@@ -25,8 +25,8 @@ void Decide(const HpaOptions& options, const AutoscalerSpec& spec, const Observa
 
 Outcome Remember(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
                  const Decision& decision, const ApplyResult& result, History past);
-// The same in place: `outcome` holds the history and the status before and becomes the outcome; what
-// does not change is not touched. `seen.previous` equals that status and lies elsewhere.
+// The same in place: `outcome` holds the history and the status before and becomes the outcome;
+// what does not change is not touched. `seen.previous` equals that status and lies elsewhere.
 void Remember(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
               const Decision& decision, const ApplyResult& result, Outcome& outcome);
 

@@ -75,9 +75,10 @@ struct RolloutSpec {
 
 // Pods that end by themselves.
 struct CrashSpec {
-  int permille = 0;                            // of starts that crash instead of coming up
-  Distribution lives = {};                     // until it crashes
-  absl::Duration backoff = absl::Seconds(10);  // doubles with each crash in a row
+  int permille = 0;         // of starts that crash instead of coming up
+  Distribution lives = {};  // until it crashes
+  // The first restart is at once, the second after this, and then it doubles, as the kubelet does.
+  absl::Duration backoff = absl::Seconds(10);
   absl::Duration most_backoff = absl::Minutes(5);
 };
 
@@ -166,8 +167,9 @@ struct WorldFault {
 struct QueueSpec {
   std::string ns = "default";
   std::string name = {};
-  int consumer = -1;    // index into deployments, -1: nobody takes them
-  int64_t per_pod = 0;  // items per second that a ready pod takes, in thousandths
+  int consumer = -1;  // index into deployments, -1: nobody takes them
+  // Items per second that a ready pod takes, in thousandths; less where its CPU limit allows less.
+  int64_t per_pod = 0;
   int64_t waiting = 0;  // at the beginning
   Load arrivals = {};
 };
@@ -217,11 +219,11 @@ struct WorldSpec {
   std::vector<WorldFault> faults = {};
   // What a request or item may wait to count as served in time; for Service.late.
   absl::Duration objective = absl::InfiniteDuration();
-  absl::Duration tick = absl::Seconds(1);  // how often loads are looked at and queues move
+  absl::Duration tick = absl::Seconds(1);  // how often a simulation shows the world to observers
   // From a change of spec.replicas to the deployment controller acting on it.
   absl::Duration controller_delay = absl::Milliseconds(20);
-  // metrics.k8s.io: the CPU of a pod is its mean over `metrics_window`, taken every
-  // `metrics_every` (metrics-server: 15 s; a tick shows the load without that lag).
+  // metrics.k8s.io of the playground: the CPU of a pod is its mean over `metrics_window`, taken
+  // every `metrics_every` (metrics-server: 15 s). A simulation has its own lag (PipelineSpec).
   absl::Duration metrics_window = absl::Seconds(15);
   absl::Duration metrics_every = absl::Seconds(1);
   // How far back World::MeanCpu reaches; at least the metrics' window and period.

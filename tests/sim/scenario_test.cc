@@ -134,7 +134,7 @@ TEST(Scenario, ObjectsLieInFilesBesideIt) {
 TEST(Scenario, EveryMistakeIsNamedAtOnce) {
   const std::string error = ErrorOf(std::string(kWorld) + Object(kCpu) + R"(durations: 24h
 start: yesterday
-pipeline: {serverEvry: 15s, kubeletEvery: 0s}
+pipeline: {serverEvry: 15s, kubeletEvery: 2h}
 controlFaults:
 - {what: ScalerEror, at: 10m}
 - {what: ScalerSlow, metric: cpuu}
