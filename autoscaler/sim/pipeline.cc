@@ -12,6 +12,7 @@
 #include "autoscaler/base/lookup.h"
 #include "autoscaler/base/selector.h"
 #include "autoscaler/control/subscriptions.h"
+#include "autoscaler/sim/control_faults.h"
 #include "autoscaler/sim/events.h"
 #include "autoscaler/sim/meters.h"
 #include "autoscaler/sim/random.h"
@@ -22,7 +23,9 @@ namespace {
 
 using What = ControlFault::What;
 
-constexpr uint64_t kOwnChance = 0x70697065;  // a stream of numbers apart from the world's
+// Streams of numbers apart from the world's.
+constexpr uint64_t kOwnChance = 0x70697065;
+constexpr uint64_t kFaultsChance = 0x70666c74;
 // How far sampled_at may lie in the future until the host refuses it (scalerhost/check.cc).
 constexpr absl::Duration kMostAhead = absl::Hours(1);
 
@@ -73,14 +76,10 @@ class Pipeline::Impl {
       : spec_(spec),
         world_(world),
         meters_(spec.pipeline, world),
-        random_(spec.world.seed ^ kOwnChance) {
+        random_(spec.world.seed ^ kOwnChance),
+        faults_(spec.faults, spec.world.seed ^ kFaultsChance) {
     for (const ControlFault& fault : spec.faults) {
-      if (!OfReadings(fault.what)) continue;
-      const int64_t begin = absl::ToInt64Nanoseconds(fault.at);
-      faults_.push_back({.spec = &fault,
-                         .begin = begin,
-                         .end = absl::ToInt64Nanoseconds(fault.at + fault.lasts)});
-      if (fault.what == What::kFrozen) freezes_.insert(begin);
+      if (fault.what == What::kFrozen) freezes_.insert(absl::ToInt64Nanoseconds(fault.at));
     }
     for (const TriggerSource& source : spec.triggers) meters_.Use(source.from, source.via);
     for (const ExternalMetricSpec& metric : spec.world.external_metrics) {
@@ -100,7 +99,7 @@ class Pipeline::Impl {
     for (; !freezes_.empty() && *freezes_.begin() <= now; freezes_.erase(freezes_.begin())) {
       for (const auto& [id, query] : all_) {
         if (query->frozen) continue;  // by an earlier one that lasts
-        if (FaultOf(What::kFrozen, *query, now) != nullptr) query->frozen = Value(*query, now);
+        if (faults_.On(What::kFrozen, now, &query->names)) query->frozen = Value(*query, now);
       }
     }
   }
@@ -149,26 +148,6 @@ class Pipeline::Impl {
   }
 
  private:
-  struct Fault {
-    const ControlFault* spec;
-    int64_t begin;
-    int64_t end;
-  };
-
-  static bool OfReadings(What what) {
-    switch (what) {
-      case What::kScalerError:
-      case What::kScalerSlow:
-      case What::kScalerHang:
-      case What::kFrozen:
-      case What::kNotFinite:
-      case What::kClockJump:
-        return true;
-      default:
-        return false;
-    }
-  }
-
   absl::Time TimeOf(int64_t now) const { return spec_.start + absl::Nanoseconds(now); }
 
   // ---- opening ----
@@ -413,38 +392,12 @@ class Pipeline::Impl {
 
   // ---- faults ----
 
-  static bool Meets(const ControlFault& fault, const Query& query) {
-    return fault.metric.empty() ||
-           std::find(query.names.begin(), query.names.end(), fault.metric) != query.names.end();
-  }
-
-  // The first one of that kind that is on and meets the query; its share is not drawn.
-  static bool Touches(const Fault& fault, What what, const Query& query, int64_t now) {
-    return fault.spec->what == what && fault.begin <= now && now < fault.end &&
-           Meets(*fault.spec, query);
-  }
-
-  const Fault* FaultOf(What what, const Query& query, int64_t now) const {
-    for (const Fault& fault : faults_) {
-      if (Touches(fault, what, query, now)) return &fault;
-    }
-    return nullptr;
-  }
-
   // False: nobody answers.
   bool ReadWithFaults(Query& query, int64_t now, Answer* answer) {
-    // Each fault that overlaps another has a chance of its own.
-    const auto strikes = [&](What what) -> const Fault* {
-      for (const Fault& fault : faults_) {
-        if (!Touches(fault, what, query, now)) continue;
-        const int permille = fault.spec->permille;
-        if (permille >= 1000 || static_cast<int>(random_.Below(1000)) < permille) return &fault;
-      }
-      return nullptr;
-    };
+    const auto strikes = [&](What what) { return faults_.Strikes(what, now, &query.names); };
     if (strikes(What::kScalerHang) != nullptr) return false;
-    if (const Fault* slow = strikes(What::kScalerSlow)) {
-      answer->delay += absl::ToInt64Nanoseconds(slow->spec->by);
+    if (const ControlFault* slow = strikes(What::kScalerSlow)) {
+      answer->delay += absl::ToInt64Nanoseconds(slow->by);
     }
     if (strikes(What::kScalerError) != nullptr) {
       answer->reading.error = core::ReadingError{.kind = core::ErrorKind::kUnavailable,
@@ -455,16 +408,16 @@ class Pipeline::Impl {
       if (!query.frozen) query.frozen = Value(query, now);
       answer->reading = *query.frozen;
     } else {
-      if (FaultOf(What::kFrozen, query, now) == nullptr) query.frozen.reset();
+      if (!faults_.On(What::kFrozen, now, &query.names)) query.frozen.reset();
       answer->reading = Value(query, now);
     }
     if (strikes(What::kNotFinite) != nullptr) {
       Spoil(&answer->reading, now, [](control::MetricReading&) { return "the value is NaN"; });
     }
-    if (const Fault* jump = strikes(What::kClockJump)) {
+    if (const ControlFault* jump = strikes(What::kClockJump)) {
       const absl::Time most = TimeOf(now + answer->delay) + kMostAhead;
       Spoil(&answer->reading, now, [&](control::MetricReading& metric) {
-        metric.reading.sampled_at += jump->spec->by;
+        metric.reading.sampled_at += jump->by;
         return metric.reading.sampled_at > most ? "sampled_at lies more than an hour in the future"
                                                 : nullptr;
       });
@@ -493,7 +446,7 @@ class Pipeline::Impl {
   const World& world_;
   Meters meters_;
   Random random_;
-  std::vector<Fault> faults_;
+  ControlFaults faults_;
   std::multiset<int64_t> freezes_;  // when faults of that kind begin
   base::StringLookup<Query> queries_;
   std::map<std::string, Query*> all_;  // of the same, in the order of their ids

@@ -9,19 +9,22 @@
 #include "autoscaler/base/check.h"
 #include "autoscaler/base/duration.h"
 #include "autoscaler/base/status.h"
+#include "autoscaler/sim/control_faults.h"
 #include "autoscaler/sim/events.h"
 #include "autoscaler/sim/meters.h"
 #include "autoscaler/sim/pipeline.h"
 #include "autoscaler/sim/random.h"
+#include "autoscaler/sim/scale_api.h"
 #include "autoscaler/sim/views.h"
 
 namespace neap::sim {
 namespace {
 
 using What = ControlFault::What;
-using Kind = core::ApplyResult::Kind;
 
-constexpr uint64_t kOwnChance = 0x77726974;  // a stream of numbers apart from the world's
+// Streams of numbers apart from the world's.
+constexpr uint64_t kOwnChance = 0x77726974;
+constexpr uint64_t kFaultsChance = 0x6661756c;
 constexpr char kSpecView[] = "api";
 // How often a quiet view says that it is alive.
 constexpr int64_t kHearEvery = 30'000'000'000;
@@ -29,8 +32,6 @@ constexpr int64_t kHearEvery = 30'000'000'000;
 constexpr absl::Duration kLongest = absl::Hours(24 * 366 * 3);
 // After which the client of the API server gives a write up (kube/scale_writer.h).
 constexpr int64_t kWriteTimeout = 10'000'000'000;
-// The API server's words for a JSON Patch whose test failed.
-constexpr char kTestFailed[] = "the server rejected our request due to an error in our request";
 
 template <typename... Ts>
 struct Overloaded : Ts... {
@@ -54,6 +55,11 @@ class Simulation::Impl {
         views_(world_),
         pipeline_(spec_, world_),
         random_(spec_.world.seed ^ kOwnChance),
+        faults_(spec_.faults, spec_.world.seed ^ kFaultsChance),
+        scale_api_(world_, views_, faults_, random_,
+                   [this](int deployment, int32_t before, int32_t after, bool by_neap) {
+                     OnScale(deployment, before, after, by_neap);
+                   }),
         pods_of_(spec_.world.deployments.size(), 0),
         pod_counts_(spec_.world.deployments.size()) {
     for (const ObjectSpec& object : spec_.objects) Keep(object);
@@ -101,7 +107,7 @@ class Simulation::Impl {
   uint64_t events() const { return world_.events() + steps_; }
 
   void ScaleByHand(int deployment, int32_t replicas) {
-    SetReplicas(deployment, replicas, /*by_neap=*/false);
+    scale_api_.Set(deployment, replicas, /*by_neap=*/false);
   }
 
   void Change(ObjectSpec object) {
@@ -256,30 +262,15 @@ class Simulation::Impl {
 
   // ---- watches ----
 
-  const ControlFault* FaultOf(What what) {
-    for (const ControlFault& fault : spec_.faults) {
-      if (fault.what != what || now_ < Nanos(fault.at) || now_ >= Nanos(fault.at + fault.lasts)) {
-        continue;
-      }
-      if (fault.permille >= 1000 || static_cast<int>(random_.Below(1000)) < fault.permille) {
-        return &fault;
-      }
-    }
-    return nullptr;
-  }
-
-  bool Silent() const {
-    return std::any_of(spec_.faults.begin(), spec_.faults.end(), [&](const ControlFault& fault) {
-      return fault.what == What::kWatchSilence && now_ >= Nanos(fault.at) &&
-             now_ < Nanos(fault.at + fault.lasts);
-    });
-  }
+  bool Silent() const { return faults_.On(What::kWatchSilence, now_, nullptr); }
 
   // What watches bring, in order: no event overtakes an earlier one.
   void Tell(std::vector<control::Message> messages) {
     if (messages.empty() || controller_ == nullptr || Silent()) return;
     int64_t at = now_ + spec_.pipeline.watch.Draw(random_);
-    if (const ControlFault* fault = FaultOf(What::kWatchDelay)) at += Nanos(fault->by);
+    if (const ControlFault* late = faults_.Strikes(What::kWatchDelay, now_, nullptr)) {
+      at += Nanos(late->by);
+    }
     told_until_ = std::max(told_until_, at);
     Send(std::move(messages), told_until_);
   }
@@ -448,7 +439,7 @@ class Simulation::Impl {
   void OnPatch(control::PatchScale patch) {
     const auto object = objects_.find(patch.uid);
     if (object != objects_.end() && object->second.spec.dry_run) {
-      return Send({Outcome(patch.write_id, Kind::kWithheld, "")}, now_);
+      return Send({OutcomeOf(patch, core::ApplyResult::Kind::kWithheld, "")}, now_);
     }
     const int64_t takes = spec_.pipeline.write.Draw(random_);
     const uint32_t slot = NewSlot();
@@ -457,65 +448,19 @@ class Simulation::Impl {
     queue_.At(now_ + takes / 2, {.kind = EventKind::kWrite, .index = slot});
   }
 
-  static control::WriteOutcome Outcome(uint64_t write_id, Kind kind, std::string error) {
-    return {.write_id = write_id,
-            .result = {.kind = kind, .at = absl::InfinitePast(), .error = std::move(error)},
-            .scale = {}};
-  }
-
+  // It reaches the world also when the neapd that sent it is gone.
   void Write(uint32_t index) {
     const control::PatchScale patch = std::move(slots_[index].patch);
     const int64_t back = slots_[index].back;
     const bool known = slots_[index].life == life_;  // to the neapd that runs now
     free_.push_back(index);
-    int64_t takes = back;
-    control::WriteOutcome outcome = Try(patch, &takes);
-    if (known) Send({std::move(outcome)}, now_ + takes);
+    ScaleApi::Answer answer = scale_api_.Write(patch, now_);
+    if (known) Send({std::move(answer.outcome)}, now_ + (answer.timed_out ? kWriteTimeout : back));
   }
 
-  // What the API server makes of it, and how long the answer takes.
-  control::WriteOutcome Try(const control::PatchScale& patch, int64_t* takes) {
-    const int deployment = views_.Find(patch.target);
-    if (deployment < 0) {
-      return Outcome(patch.write_id, Kind::kGone,
-                     fmt::format("deployments.apps \"{}\" not found", patch.target.name));
-    }
-    const auto current = [&] {
-      return world_.deployments()[static_cast<size_t>(deployment)].replicas;
-    };
-    if (FaultOf(What::kConflicts) != nullptr) ScaleByHand(deployment, current() + 1);
-    bool lost = false;
-    if (FaultOf(What::kApiErrors) != nullptr) {
-      const uint64_t how = random_.Below(3);
-      if (how == 0) {
-        return Outcome(patch.write_id, Kind::kRejected,
-                       "the server has received too many requests and has asked us to try again "
-                       "later");
-      }
-      *takes = kWriteTimeout;
-      lost = true;
-      if (how == 1) return Unanswered(patch.write_id);
-    }
-    const bool as_observed =
-        world_.deployments()[static_cast<size_t>(deployment)].uid == patch.observed.uid &&
-        current() == patch.observed.spec_replicas;
-    if (as_observed) SetReplicas(deployment, patch.replicas, /*by_neap=*/true);
-    if (lost) return Unanswered(patch.write_id);
-    if (!as_observed) return Outcome(patch.write_id, Kind::kConflict, kTestFailed);
-    control::WriteOutcome outcome = Outcome(patch.write_id, Kind::kApplied, "");
-    outcome.scale = views_.ScaleOf(deployment);
-    return outcome;
-  }
-
-  static control::WriteOutcome Unanswered(uint64_t write_id) {
-    return Outcome(write_id, Kind::kUnknown, "no answer within 10s");
-  }
-
-  void SetReplicas(int deployment, int32_t replicas, bool by_neap) {
-    const int32_t before = world_.deployments()[static_cast<size_t>(deployment)].replicas;
-    if (!world_.Scale(deployment, replicas).ok() || before == replicas) return;
+  void OnScale(int deployment, int32_t before, int32_t after, bool by_neap) {
     for (Observer* observer : observers_) {
-      observer->OnScale(deployment, before, replicas, by_neap, now());
+      observer->OnScale(deployment, before, after, by_neap, now());
     }
     TellChanges();
   }
@@ -533,6 +478,8 @@ class Simulation::Impl {
   Views views_;
   Pipeline pipeline_;
   Random random_;
+  ControlFaults faults_;
+  ScaleApi scale_api_;
 
   int64_t now_ = 0;  // nanoseconds since the start
   uint64_t steps_ = 0;
