@@ -10,14 +10,8 @@
 namespace neap::control {
 namespace {
 
-// The group of an apiVersion: "apps/v1" -> "apps", "v1" -> "".
-std::string GroupOf(const std::string& api_version) {
-  const size_t slash = api_version.find('/');
-  return slash == std::string::npos ? "" : api_version.substr(0, slash);
-}
-
 TargetRef RefOf(const core::AutoscalerSpec& spec) {
-  return {.group = GroupOf(spec.target.api_version),
+  return {.group = std::string(core::GroupOf(spec.target.api_version)),
           .kind = spec.target.kind,
           .ns = spec.key.ns,
           .name = spec.target.name};

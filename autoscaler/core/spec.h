@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,7 +24,20 @@ struct ObjectKey {  // namespace/name
   std::string name;
   auto operator<=>(const ObjectKey&) const = default;
   std::string Text() const { return ns + "/" + name; }
+  // nullopt: `text` is not "namespace/name".
+  static std::optional<ObjectKey> Parse(std::string_view text) {
+    const size_t slash = text.find('/');
+    if (slash == std::string_view::npos || slash == 0 || slash + 1 == text.size()) return {};
+    return ObjectKey{.ns = std::string(text.substr(0, slash)),
+                     .name = std::string(text.substr(slash + 1))};
+  }
 };
+
+// The group of an apiVersion: "apps/v1" -> "apps", "v1" -> "".
+inline std::string_view GroupOf(std::string_view api_version) {
+  const size_t slash = api_version.find('/');
+  return slash == std::string_view::npos ? "" : api_version.substr(0, slash);
+}
 
 // scaleTargetRef, or a metric's describedObject.
 struct ObjectReference {

@@ -410,11 +410,9 @@ absl::Status Api::Load(const value::Value& document, std::string_view origin) {
   }
   if (!options_.admit_all) {
     const objects::Decoded decoded = objects::DecodeAutoscaler(document, {});
-    std::string all;
-    for (const objects::Problem& problem : decoded.errors) {
-      all += (all.empty() ? "" : "\n") + objects::Text(problem, origin);
+    if (!decoded.errors.empty()) {
+      return base::InvalidArgument("{}", objects::Text(decoded.errors, origin));
     }
-    if (!all.empty()) return absl::Status(absl::StatusCode::kInvalidArgument, all);
   }
   const ApiRequest request{.method = "POST", .path = "", .body = value::ToJson(document)};
   const Place place{.kind = &kind,

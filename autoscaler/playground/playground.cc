@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <sstream>
 
+#include "autoscaler/base/file.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/base/value/value.h"
 #include "autoscaler/kube/objects/objects.h"
@@ -72,13 +72,6 @@ absl::Status WriteFile(const std::string& path, const std::string& text) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) return base::NotFound("{}: cannot be read", path);
-  return std::move(text).str();
-}
-
 }  // namespace
 
 struct Playground::Impl {
@@ -86,7 +79,7 @@ struct Playground::Impl {
 
   absl::Status LoadObjects() {
     for (const std::string& file : options.object_files) {
-      NEAP_ASSIGN_OR_RETURN(const std::string text, ReadFile(file));
+      NEAP_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(file));
       NEAP_ASSIGN_OR_RETURN(const auto documents, value::ParseDocuments(text, file));
       for (const value::Value* document : kube::objects::Flatten(documents)) {
         NEAP_RETURN_IF_ERROR(api->Load(*document, file));

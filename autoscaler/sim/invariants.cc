@@ -451,7 +451,6 @@ void Invariants::OnDecision(const control::DecisionRecord& record, absl::Time no
 void Invariants::OnOutcome(const control::OutcomeRecord& record, absl::Time now) {
   impl_->Remembered(record, now);
 }
-void Invariants::OnScale(int, int32_t, int32_t, bool, absl::Time) {}
 void Invariants::OnWorld(const World& world, absl::Time now) { impl_->Looked(world, now); }
 void Invariants::Changed(const ObjectSpec& object) { impl_->Changed(object); }
 void Invariants::ExpectConverged(absl::Time since, absl::Time now) {

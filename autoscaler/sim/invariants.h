@@ -38,8 +38,6 @@ class Invariants : public Observer {
   ~Invariants() override;
   void OnDecision(const control::DecisionRecord& record, absl::Time now) override;
   void OnOutcome(const control::OutcomeRecord& record, absl::Time now) override;
-  void OnScale(int deployment, int32_t before, int32_t after, bool by_neap,
-               absl::Time now) override;
   void OnWorld(const World& world, absl::Time now) override;
 
   // The object was changed by hand (Simulation::Change): its new spec.

@@ -36,11 +36,6 @@ std::string_view Find(const control::Subscription& query, std::string_view key) 
   return "";
 }
 
-std::string_view GroupOf(std::string_view api_version) {
-  const size_t slash = api_version.find('/');
-  return slash == std::string_view::npos ? "" : api_version.substr(0, slash);
-}
-
 core::ReadingError NotFound(std::string_view api, std::string_view text) {
   return {.kind = core::ErrorKind::kNotFound,
           .message = fmt::format("unable to fetch metrics from {} metrics API: {}", api, text)};
@@ -183,7 +178,7 @@ class Pipeline::Impl {
     if (of_pods) query.deployments = PodsOf(subscription);
     const auto labels =
         base::Selector::Parse(std::string(Find(subscription, control::kKeySelector)));
-    const std::string_view group = GroupOf(Find(subscription, control::kKeyApiVersion));
+    const std::string_view group = core::GroupOf(Find(subscription, control::kKeyApiVersion));
     const std::string_view kind = Find(subscription, control::kKeyKind);
     const std::string_view object = Find(subscription, control::kKeyName);
     std::string resource = of_pods ? "pods" : std::string(kind);
@@ -191,7 +186,7 @@ class Pipeline::Impl {
     for (size_t i = 0; i < all.size(); ++i) {
       const CustomMetricSpec& metric = all[i];
       const bool same_kind =
-          !of_pods && metric.kind == kind && GroupOf(metric.api_version) == group;
+          !of_pods && metric.kind == kind && core::GroupOf(metric.api_version) == group;
       if (same_kind) resource = metric.resource;
       if (metric.name != query.name || metric.ns != query.ns) continue;
       if (!labels.ok() || !labels->Matches(metric.labels)) continue;

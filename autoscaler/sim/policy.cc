@@ -1,11 +1,10 @@
 #include "autoscaler/sim/policy.h"
 
 #include <algorithm>
-#include <fstream>
 #include <memory>
-#include <sstream>
 #include <utility>
 
+#include "autoscaler/base/file.h"
 #include "autoscaler/base/quantity.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/kube/objects/objects.h"
@@ -17,14 +16,8 @@ namespace {
 namespace objects = kube::objects;
 using value::Value;
 
-constexpr std::string_view kKedaGroup = "keda.sh/";
-
 absl::Status WrongObject(const Value& document, std::string_view source, std::string_view what) {
   return base::InvalidArgument("{}:{}: {}", source, document.line(), what);
-}
-
-bool IsKeda(const Value& document) {
-  return document.StringAt("apiVersion").starts_with(kKedaGroup);
 }
 
 // The only object of ours among the documents.
@@ -59,6 +52,10 @@ std::optional<int64_t> ActivationOf(const core::TriggerSpec& trigger,
 }
 
 }  // namespace
+
+bool IsKeda(const Value& document) {
+  return document.StringAt("apiVersion").starts_with("keda.sh/");
+}
 
 absl::Status KedaObject(const Value& document, std::string_view source) {
   const std::string_view ns = document.StringAt("metadata.namespace", "default");
@@ -107,24 +104,13 @@ std::string ObjectUid(const core::AutoscalerSpec& spec) {
                      spec.key.Text());
 }
 
-absl::StatusOr<std::string> ReadText(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) return base::NotFound("{}: cannot be read", path);
-  return std::move(text).str();
-}
-
 absl::StatusOr<Policy> ParsePolicy(std::string_view text, const std::string& source,
                                    const ScenarioOptions& options) {
   NEAP_ASSIGN_OR_RETURN(const std::vector<Value> documents, value::ParseDocuments(text, source));
   NEAP_ASSIGN_OR_RETURN(const Value* document, OnlyObject(documents, source));
   const objects::Decoded decoded = objects::DecodeDocument(*document, StrictObjects(options));
   if (!decoded.errors.empty()) {
-    std::string problems;
-    for (const objects::Problem& one : decoded.errors) {
-      problems += (problems.empty() ? "" : "\n") + objects::Text(one, source);
-    }
-    return absl::Status(absl::StatusCode::kInvalidArgument, problems);
+    return base::InvalidArgument("{}", objects::Text(decoded.errors, source));
   }
   Policy out;
   out.source = source;
@@ -161,7 +147,7 @@ absl::StatusOr<Policy> ParsePolicy(std::string_view text, const std::string& sou
 }
 
 absl::StatusOr<Policy> LoadPolicy(const std::string& file, const ScenarioOptions& options) {
-  NEAP_ASSIGN_OR_RETURN(const std::string text, ReadText(file));
+  NEAP_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(file));
   return ParsePolicy(text, file, options);
 }
 

@@ -1,5 +1,4 @@
-// Parts of reading objects that policies (policy.cc) and scenarios (scenario.cc) share. Pure but
-// for ReadText.
+// Parts of reading objects that policies (policy.cc) and scenarios (scenario.cc) share. Pure.
 #pragma once
 
 #include <absl/status/status.h>
@@ -15,14 +14,12 @@
 
 namespace neap::sim {
 
-// The whole file. NotFound.
-absl::StatusOr<std::string> ReadText(const std::string& path);
-
 kube::objects::DecodeOptions StrictObjects(const ScenarioOptions& options);
 
 // Unique per kind and name, since a simulated object has none from an API server.
 std::string ObjectUid(const core::AutoscalerSpec& spec);
 
+bool IsKeda(const value::Value& document);
 // Unimplemented, naming the KEDA object.
 absl::Status KedaObject(const value::Value& document, std::string_view source);
 

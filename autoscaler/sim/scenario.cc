@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "autoscaler/base/duration.h"
+#include "autoscaler/base/file.h"
 #include "autoscaler/base/quantity.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/base/suggest.h"
@@ -44,7 +45,7 @@ class ScenarioDecoder {
       : path_(path), folder_(std::filesystem::path(path).parent_path()), options_(options) {}
 
   absl::StatusOr<Scenario> Run() {
-    NEAP_ASSIGN_OR_RETURN(const std::string text, ReadText(path_));
+    NEAP_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path_));
     NEAP_ASSIGN_OR_RETURN(const std::vector<Value> documents, value::ParseYaml(text, path_));
     if (documents.size() != 1) {
       return base::InvalidArgument("{}: expected one document, found {}", path_, documents.size());
@@ -135,7 +136,7 @@ class ScenarioDecoder {
   }
 
   absl::Status ReadFile(const std::string& file) {
-    NEAP_ASSIGN_OR_RETURN(const std::string text, ReadText(file));
+    NEAP_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(file));
     auto documents = value::ParseDocuments(text, file);
     if (!documents.ok()) {
       Wrong(base::Message(documents.status()));
@@ -144,7 +145,7 @@ class ScenarioDecoder {
     int added = 0;
     for (const Value* document : objects::Flatten(*documents)) {
       const auto kind = objects::KindOf(*document);
-      if (kind.ok() && !*kind && !document->StringAt("apiVersion").starts_with("keda.sh/")) {
+      if (kind.ok() && !*kind && !IsKeda(*document)) {
         continue;  // a Deployment beside its Autoscaler
       }
       NEAP_RETURN_IF_ERROR(AddObject(*document, file));
@@ -157,7 +158,7 @@ class ScenarioDecoder {
   }
 
   absl::Status AddObject(const Value& document, const std::string& source) {
-    if (document.StringAt("apiVersion").starts_with("keda.sh/")) {
+    if (IsKeda(document)) {
       return KedaObject(document, source);
     }
     const objects::Decoded decoded = objects::DecodeDocument(document, StrictObjects(options_));

@@ -8,6 +8,7 @@
 #include "autoscaler/base/status.h"
 #include "autoscaler/sim/metric_map.h"
 #include "autoscaler/sim/policy.h"
+#include "autoscaler/sim/resource.h"
 
 namespace neap::sim {
 namespace {
@@ -29,16 +30,6 @@ base::Labels LabelsFor(const std::optional<base::LabelSelector>& selector) {
       out[expression.key] = "yes";
     }
   }
-  return out;
-}
-
-// As most kinds are named: Service -> services, Ingress -> ingresses.
-std::string ResourceOf(const core::ObjectReference& object) {
-  std::string out;
-  for (char c : object.kind) out += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  out += out.ends_with("s") ? "es" : "s";
-  const size_t slash = object.api_version.find('/');
-  if (slash != std::string::npos) out += "." + object.api_version.substr(0, slash);
   return out;
 }
 
@@ -178,7 +169,8 @@ class Maker {
     if (metric.source == core::MetricSource::kPods) {
       custom.pods_of = 0;
     } else {
-      custom.resource = ResourceOf(metric.described_object);
+      custom.resource =
+          ResourceOf(metric.described_object.kind, metric.described_object.api_version);
       custom.api_version = metric.described_object.api_version;
       custom.kind = metric.described_object.kind;
       custom.object = metric.described_object.name;

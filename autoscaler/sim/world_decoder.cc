@@ -10,6 +10,7 @@
 #include "autoscaler/base/names.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/base/suggest.h"
+#include "autoscaler/sim/resource.h"
 
 namespace neap::sim {
 
@@ -366,14 +367,7 @@ void WorldDecoder::ReadObject(Fields& parent, CustomMetricSpec& spec) {
   if (spec.kind.empty()) object.Required("kind", "");
   spec.api_version = object.Get("apiVersion") == nullptr ? "v1" : object.String("apiVersion");
   spec.resource = object.String("resource");
-  if (!spec.resource.empty()) return;
-  // As most kinds are named: Service -> services, Ingress -> ingresses.
-  for (char c : spec.kind) {
-    spec.resource += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  }
-  spec.resource += spec.resource.ends_with("s") ? "es" : "s";
-  const size_t slash = spec.api_version.find('/');
-  if (slash != std::string::npos) spec.resource += "." + spec.api_version.substr(0, slash);
+  if (spec.resource.empty()) spec.resource = ResourceOf(spec.kind, spec.api_version);
 }
 
 }  // namespace neap::sim

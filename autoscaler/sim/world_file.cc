@@ -1,10 +1,9 @@
 #include "autoscaler/sim/world_file.h"
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
+#include "autoscaler/base/file.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/sim/world_decoder.h"
 
@@ -13,13 +12,6 @@ namespace {
 
 namespace objects = kube::objects;
 using value::Value;
-
-absl::StatusOr<std::string> ReadWhole(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream text;
-  if (!in || !(text << in.rdbuf())) return base::NotFound("{}: cannot be read", path);
-  return std::move(text).str();
-}
 
 }  // namespace
 
@@ -37,15 +29,11 @@ absl::StatusOr<WorldSpec> ParseWorld(std::string_view text, std::string_view sou
   WorldDecoder decoder(report, folder);
   decoder.Decode(root);
   if (decoded.errors.empty()) return std::move(decoder.world());
-  std::string text_of_errors;
-  for (const objects::Problem& problem : decoded.errors) {
-    text_of_errors += (text_of_errors.empty() ? "" : "\n") + objects::Text(problem, source);
-  }
-  return absl::Status(absl::StatusCode::kInvalidArgument, text_of_errors);
+  return base::InvalidArgument("{}", objects::Text(decoded.errors, source));
 }
 
 absl::StatusOr<WorldSpec> LoadWorldFile(const std::string& path) {
-  NEAP_ASSIGN_OR_RETURN(const std::string text, ReadWhole(path));
+  NEAP_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path));
   return ParseWorld(text, path, std::filesystem::path(path).parent_path().string());
 }
 

@@ -33,18 +33,15 @@ int HttpStatusOf(const absl::Status& status) {
 struct Server::Impl {
   absl::StatusOr<std::string> Records(const httplib::Request& request) const {
     const std::string object = request.get_param_value("object");
-    const size_t slash = object.find('/');
-    if (slash == std::string::npos || slash == 0 || slash + 1 == object.size()) {
-      return base::InvalidArgument("object=\"{}\" is not NAMESPACE/NAME", object);
-    }
+    const auto key = core::ObjectKey::Parse(object);
+    if (!key) return base::InvalidArgument("object=\"{}\" is not NAMESPACE/NAME", object);
     absl::Duration patience = kRecordsWait;
     if (request.has_param("wait")) {
       const auto wait = base::ParseDuration(request.get_param_value("wait"));
       if (!wait.ok()) return base::Annotate(wait.status(), "wait");
       patience = std::clamp(*wait, absl::ZeroDuration(), kMostRecordsWait);
     }
-    return handlers.records({.ns = object.substr(0, slash), .name = object.substr(slash + 1)},
-                            patience);
+    return handlers.records(*key, patience);
   }
 
   ServerHandlers handlers;

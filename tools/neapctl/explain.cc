@@ -49,11 +49,9 @@ absl::Status Collect(const std::string& file, Pair& out) {
                                    document->line());
     }
     out.object = objects::DecodeDocument(*document, StrictOptions());
-    std::string problems;
-    for (const objects::Problem& p : out.object->errors) {
-      problems += (problems.empty() ? "" : "\n") + objects::Text(p, file);
+    if (!out.object->errors.empty()) {
+      return base::InvalidArgument("{}", objects::Text(out.object->errors, file));
     }
-    if (!problems.empty()) return base::InvalidArgument("{}", problems);
   }
   return absl::OkStatus();
 }
@@ -72,11 +70,9 @@ absl::Status ExplainFiles(const ExplainOptions& options) {
   std::vector<objects::Problem> problems;
   WrittenObservation written =
       DecodeObservation(*pair.observation, found.spec, absl::Now(), problems);
-  std::string text;
-  for (const objects::Problem& p : problems) {
-    text += (text.empty() ? "" : "\n") + objects::Text(p, pair.observation_file);
+  if (!problems.empty()) {
+    return base::InvalidArgument("{}", objects::Text(problems, pair.observation_file));
   }
-  if (!text.empty()) return base::InvalidArgument("{}", text);
   found.options = written.options;
   found.seen = std::move(written.seen);
   found.seen.previous = pair.object->status;

@@ -65,11 +65,9 @@ absl::StatusOr<objects::Decoded> ReadObject(const std::string& path,
     return base::InvalidArgument("{}: no Autoscaler or HorizontalPodAutoscaler in this file{}",
                                  path, others);
   }
-  std::string problems;
-  for (const objects::Problem& p : found->errors) {
-    problems += (problems.empty() ? "" : "\n") + objects::Text(p, path);
+  if (!found->errors.empty()) {
+    return base::InvalidArgument("{}", objects::Text(found->errors, path));
   }
-  if (!problems.empty()) return base::InvalidArgument("{}", problems);
   return *std::move(found);
 }
 

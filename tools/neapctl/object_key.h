@@ -11,11 +11,9 @@
 namespace neap::ctl {
 
 inline absl::StatusOr<core::ObjectKey> ParseKey(const std::string& text) {
-  const size_t slash = text.find('/');
-  if (slash == std::string::npos || slash == 0 || slash + 1 == text.size()) {
-    return base::InvalidArgument("--object: \"{}\" is not NAMESPACE/NAME", text);
-  }
-  return core::ObjectKey{.ns = text.substr(0, slash), .name = text.substr(slash + 1)};
+  auto key = core::ObjectKey::Parse(text);
+  if (!key) return base::InvalidArgument("--object: \"{}\" is not NAMESPACE/NAME", text);
+  return *std::move(key);
 }
 
 }  // namespace neap::ctl

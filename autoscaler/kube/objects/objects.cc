@@ -185,6 +185,12 @@ std::string Text(const Problem& problem, std::string_view source) {
   return fmt::format("{}: {}", out, Text(problem));
 }
 
+std::string Text(const std::vector<Problem>& problems, std::string_view source) {
+  std::string out;
+  for (const Problem& problem : problems) out += (out.empty() ? "" : "\n") + Text(problem, source);
+  return out;
+}
+
 std::string Text(const Problem& problem) {
   if (problem.path.empty()) return problem.message;
   return fmt::format("{}: {}", problem.path, problem.message);

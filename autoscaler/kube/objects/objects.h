@@ -44,6 +44,8 @@ struct Problem {
 
 // "source:line: path: message"; "source: path: message" when the line is unknown.
 std::string Text(const Problem& problem, std::string_view source);
+// All of them, one per line; "" when there are none.
+std::string Text(const std::vector<Problem>& problems, std::string_view source);
 // "path: message": for an object of the API server, whose lines nobody sees.
 std::string Text(const Problem& problem);
 
