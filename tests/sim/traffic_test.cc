@@ -7,30 +7,17 @@
 #include <vector>
 
 #include "autoscaler/sim/world.h"
+#include "tests/sim/worlds.h"
 #include "tests/support/process.h"
 
 namespace neap::sim {
 namespace {
 
-const absl::Time kStart = absl::FromUnixSeconds(1'767'225'600);
-
 DeploymentSpec Web(int replicas) {
-  DeploymentSpec web;
-  web.name = "web";
-  web.replicas = replicas;
+  DeploymentSpec web = QuickPods(replicas);
   web.cpu_idle = 5'000'000;
   web.cpu_per_request = 10'000'000;
-  web.to_running = {absl::Seconds(1), absl::Seconds(1)};
-  web.to_ready = {absl::Seconds(2), absl::Seconds(2)};
-  web.to_gone = {absl::Seconds(1), absl::Seconds(1)};
   return web;
-}
-
-WorldSpec Of(DeploymentSpec deployment) {
-  WorldSpec spec;
-  spec.controller_delay = absl::ZeroDuration();
-  spec.deployments = {std::move(deployment)};
-  return spec;
 }
 
 WorldSpec WithQueue(DeploymentSpec worker, int64_t per_pod, Load arrivals, int64_t waiting = 0) {
