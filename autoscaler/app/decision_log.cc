@@ -156,15 +156,12 @@ void DecisionLog::Sweep(size_t targets) {
 }
 
 void DecisionLog::Say(Severity severity, std::string_view line, absl::Time now) {
-  if (filled_at_ != absl::InfinitePast()) {
-    tokens_ = std::min(kBurst, tokens_ + absl::ToDoubleSeconds(now - filled_at_) * kPerSecond);
-  }
-  filled_at_ = now;
-  if (tokens_ < 1) {
+  lines_.Refill(now);
+  if (!lines_.Has()) {
     ++left_out_;
     return;
   }
-  tokens_ -= 1;
+  lines_.Take();
   if (left_out_ > 0) {
     write_(Severity::kInfo,
            fmt::format("{} lines about decisions were left out, to keep the log small", left_out_));

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "autoscaler/base/budget.h"
 #include "autoscaler/base/lookup.h"
 #include "autoscaler/control/messages.h"
 #include "autoscaler/telemetry/logging.h"
@@ -60,8 +61,7 @@ class DecisionLog {
   base::StringLookup<Last> last_;       // by uid
   base::StringLookup<Change> changes_;  // by uid
   telemetry::Throttle events_{absl::Minutes(5)};
-  double tokens_ = kBurst;
-  absl::Time filled_at_ = absl::InfinitePast();
+  base::Budget lines_{kPerSecond, kBurst};
   uint64_t left_out_ = 0;
 };
 

@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-#include "autoscaler/control/budget.h"
+#include "autoscaler/base/budget.h"
 #include "autoscaler/control/controller.h"
 #include "autoscaler/control/digest.h"
 #include "autoscaler/control/pod_table.h"
@@ -186,9 +186,9 @@ class Controller::Impl {
   Timers<Target> timers_;
   std::vector<Target*> touched_;
   std::map<std::pair<absl::Time, uint64_t>, Target*> queue_;  // for write slots, by rank
-  Budget slots_;
+  base::Budget slots_;
   std::map<std::pair<absl::Time, uint64_t>, Target*> status_queue_;  // likewise, to be written
-  Budget statuses_;
+  base::Budget statuses_;
 
   std::deque<Kept> kept_;
   size_t kept_used_ = 0;

@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "autoscaler/base/budget.h"
 #include "autoscaler/base/status.h"
 
 namespace neap::kube {
@@ -30,7 +31,7 @@ size_t HeadlineOf(const core::Status& status) {
 class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(const Context& context, StatusWriterOptions options)
-      : context_(context), options_(options), tokens_(options.burst) {}
+      : context_(context), options_(options), requests_(options.per_second, options.burst) {}
 
   void Add(core::ObjectKey key, std::string uid, size_t headline, std::string json) {
     if (closed_) return;
@@ -70,16 +71,11 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
   };
 
   void Pump() {
-    const absl::Duration now = clock_.Elapsed();
-    tokens_ = std::min(options_.burst,
-                       tokens_ + absl::ToDoubleSeconds(now - refilled_at_) * options_.per_second);
-    refilled_at_ = now;
+    const absl::Time now = clock_.Now();
+    requests_.Refill(now);
     while (running_ < options_.at_a_time && (!urgent_.empty() || !routine_.empty())) {
-      if (tokens_ < 1) {
-        WaitForToken();
-        return;
-      }
-      tokens_ -= 1;
+      if (!requests_.Has()) return WaitForBudget(requests_.When(1) - now);
+      requests_.Take();
       std::deque<std::string>& queue = urgent_.empty() ? routine_ : urgent_;
       const std::string uid = std::move(queue.front());
       queue.pop_front();
@@ -87,10 +83,10 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
     }
   }
 
-  void WaitForToken() {
+  void WaitForBudget(absl::Duration wait) {
     if (timer_pending_) return;
     timer_pending_ = true;
-    http().After(absl::Seconds((1 - tokens_) / options_.per_second), [self = shared_from_this()] {
+    http().After(wait, [self = shared_from_this()] {
       self->timer_pending_ = false;
       if (!self->closed_) self->Pump();
     });
@@ -195,8 +191,7 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
   std::deque<std::string> urgent_;
   std::deque<std::string> routine_;
   size_t running_ = 0;
-  double tokens_;
-  absl::Duration refilled_at_;
+  base::Budget requests_;
   bool timer_pending_ = false;
   bool closed_ = false;
 };
