@@ -360,7 +360,9 @@ class Simulation::Impl {
     at->second.spec = std::move(object);
   }
 
+  // Restarts may overlap: who is up is not started, who is down does not end.
   void StartNeapd(std::map<std::string, core::History> histories) {
+    if (controller_ != nullptr) return;
     control::ControllerOptions options = spec_.controller;
     for (auto& [uid, history] : histories) options.histories[uid] = std::move(history);
     controller_ = std::make_unique<control::Controller>(std::move(options));
@@ -368,8 +370,9 @@ class Simulation::Impl {
   }
 
   void EndNeapd(const ControlFault& fault) {
+    if (controller_ == nullptr) return;
     kept_.clear();
-    if (fault.keeps_history && controller_ != nullptr) {
+    if (fault.keeps_history) {
       control::TargetInfo info;
       for (std::string after; controller_->NextTarget(after, &info); after = info.uid) {
         kept_[std::string(info.uid)] = *info.history;

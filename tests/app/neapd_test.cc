@@ -32,7 +32,7 @@ tick: 200ms
 deployments:
 - {name: worker, namespace: shop, replicas: 1, requests: {cpu: 100m}}
 queues:
-- {name: jobs, namespace: shop, consumer: worker, perPod: 0, waiting: 30, arrivals: {constant: 0}}
+- {name: jobs, namespace: shop, waiting: 30, arrivals: {constant: 0}}
 externalMetrics:
 - {name: jobs_waiting, namespace: shop, labels: {queue: jobs}, from: {queue: jobs}}
 )";

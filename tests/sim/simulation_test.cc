@@ -326,5 +326,28 @@ TEST(SimulationFaults, WhileNeapdIsDownNothingIsDecided) {
   EXPECT_EQ(ran.simulation.world().deployments()[0].replicas, 10);
 }
 
+// The second start made a neapd of whose watches nothing was listed again (swarm, seed 3271).
+TEST(SimulationFaults, RestartsThatOverlapAreOne) {
+  SimulationSpec spec = Step();
+  const ControlFault first{.what = What::kRestart,
+                           .metric = "",
+                           .at = absl::Minutes(1),
+                           .lasts = absl::InfiniteDuration(),
+                           .by = absl::Seconds(20)};
+  ControlFault second = first;
+  second.at += absl::Seconds(5);
+  second.by = absl::Seconds(5);
+  spec.faults = {first, second};
+  Ran ran(spec);
+  ASSERT_EQ(ran.simulation.Advance(spec.start + absl::Minutes(1)), absl::OkStatus());
+  const int before = ran.watcher.decisions;
+  ASSERT_EQ(ran.simulation.Advance(spec.start + absl::Seconds(69)), absl::OkStatus());
+  EXPECT_EQ(ran.watcher.decisions, before);
+  ASSERT_EQ(ran.simulation.Advance(spec.start + absl::Minutes(6)), absl::OkStatus());
+  EXPECT_GT(ran.watcher.decisions, before);
+  EXPECT_NE(ran.watcher.last_verdict, core::Verdict::kHold);
+  EXPECT_EQ(ran.simulation.world().deployments()[0].replicas, 10);
+}
+
 }  // namespace
 }  // namespace neap::sim
