@@ -169,8 +169,8 @@ def test_a_journal_without_room_stops_no_decision(stack):
     texts = [autoscaler("web", trigger={"key": "web", "target": "10", "value": "50"})]
     stack.start_playground(stack.path("world.yaml", world(["web"])), [stack.path("objects.yaml", objects(*texts))])
     stack.start_stub_scaler()
-    # No file may be larger than 1 KiB; the write fails as it does on a full disk.
-    limited = stack.path("neapd-limited", f"#!/bin/sh\ntrap '' XFSZ\nulimit -f 1\nexec {stack.binary('neapd')} \"$@\" 2>&1 | cat\n")
+    # No file of neapd's may be larger than 1 KiB; the write fails as it does on a full disk. Its log is cat's.
+    limited = stack.path("neapd-limited", f"#!/bin/sh\n(trap '' XFSZ; ulimit -f 1; exec {stack.binary('neapd')} \"$@\" 2>&1) | cat\n")
     os.chmod(limited, 0o755)
     stack.neapd = stack.start("neapd", [limited, "--kubeconfig", stack.kubeconfig, "--listen-address", "127.0.0.1:0",
                                         "--scalers", stack.scalers_address, "--journal-dir", stack.path("journal")])
