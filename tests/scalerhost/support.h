@@ -143,6 +143,10 @@ class TestHost {
   uint64_t Violations(Violation violation) const {
     return host_->counters().endpoints.violations[static_cast<size_t>(violation)];
   }
+  // Counters are published once per turn of the host's loop: after what the same turn announced.
+  bool AwaitViolations(Violation violation, uint64_t count) const {
+    return WaitFor([&] { return Violations(violation) == count; });
+  }
 
  private:
   base::Clock clock_;
