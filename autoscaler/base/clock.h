@@ -19,4 +19,8 @@ class Clock {
   absl::Duration monotonic_at_start_;
 };
 
+// Since the machine booted: never goes back, is not set, and goes on while the machine is
+// suspended, when Clock stands still. For promises to other machines (leases), whose time went on.
+absl::Duration SinceBoot();
+
 }  // namespace neap::base

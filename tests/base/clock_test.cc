@@ -27,5 +27,15 @@ TEST(Clock, NeverGoesBack) {
   }
 }
 
+TEST(Clock, SinceBootNeverGoesBack) {
+  absl::Duration last = SinceBoot();
+  EXPECT_GT(last, absl::ZeroDuration());
+  for (int i = 0; i < 10000; ++i) {
+    const absl::Duration now = SinceBoot();
+    ASSERT_GE(now, last);
+    last = now;
+  }
+}
+
 }  // namespace
 }  // namespace neap::base
