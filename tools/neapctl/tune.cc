@@ -311,18 +311,19 @@ class Tuner {
 
   TuneReport Result(const Verified* recommended) const {
     const ObjectiveTerm& term = objective_.terms[0];
-    TuneReport out{
-        .object = policy_->object.spec->key.Text(),
-        .objective = objective_.text,
-        .figure = term.name,
-        .unit = term.unit,
-        .limit = term.bound,
-        .cost_unit = "pod-hours",
-        .searched = fmt::format("the first {}", base::FormatDuration(split_)),
-        .held_out = fmt::format("the {} after it", base::FormatDuration(length_ - split_)),
-        .runs = runs_,
-        .verdict = Verdict(recommended),
-        .assumptions = assumptions_};
+    TuneReport out{.object = policy_->object.spec->key.Text(),
+                   .objective = objective_.text,
+                   .figure = term.name,
+                   .unit = term.unit,
+                   .limit = term.bound,
+                   .cost_unit = "pod-hours",
+                   .searched = fmt::format("the first {}", base::FormatDuration(split_)),
+                   .held_out = fmt::format(
+                       "the {} after it",
+                       base::FormatDuration(absl::Ceil(length_ - split_, absl::Seconds(1)))),
+                   .runs = runs_,
+                   .verdict = Verdict(recommended),
+                   .assumptions = assumptions_};
     for (size_t i = 0; i < tried_.size(); ++i) {
       TunePoint point;
       point.parameters = space_->Parameters(tried_[i].point, /*all=*/true);
