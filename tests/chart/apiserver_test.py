@@ -203,6 +203,25 @@ def test_kubectl_apply_forgets_replicas_only_when_it_is_told_first(cluster, web)
     assert count(cluster, web) == 5
 
 
+def test_helm_sets_what_the_chart_of_the_workload_says(cluster, web, tmp_path):
+    def upgrade(item):
+        (tmp_path / "templates").mkdir(exist_ok=True)
+        (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: web, version: 1.0.0}")
+        (tmp_path / "templates" / "web.yaml").write_text(json.dumps(item))
+        chart.run_helm("upgrade", "--install", "web", str(tmp_path), "--namespace", "shop", kubeconfig=cluster.kubeconfig)
+
+    upgrade(manifest(2))
+    scale_as_neapd(cluster, web, 5)
+    upgrade(manifest(2))
+    assert count(cluster, web) == 2  # though its chart did not change
+    scale_as_neapd(cluster, web, 5)
+    upgrade(manifest())
+    assert count(cluster, web) == 1
+    scale_as_neapd(cluster, web, 5)
+    upgrade(manifest())
+    assert count(cluster, web) == 5
+
+
 def test_the_upgrade_of_the_crd_that_the_notes_tell(cluster):
     """An older CustomResourceDefinition is brought up to the chart's, and its objects stay."""
     crds = yaml.safe_load(chart.run_helm("show", "crds", chart.CHART))

@@ -29,8 +29,8 @@ def helm():
                           text=True).stdout.strip().splitlines()[-1]
 
 
-def run_helm(*argv, values=None):
-    """What `helm argv... --values FILE` prints; raises Refused. Neither a cluster nor the user's own Helm is looked at."""
+def run_helm(*argv, values=None, kubeconfig=os.devnull):
+    """What `helm argv... --values FILE` prints; raises Refused. No cluster but that of `kubeconfig` is looked at, nor the user's own Helm."""
     with tempfile.TemporaryDirectory() as home:
         argv = [helm(), *argv]
         if values is not None:
@@ -39,7 +39,7 @@ def run_helm(*argv, values=None):
                 json.dump(values, f)  # YAML, too
             argv += ["--values", path]
         done = subprocess.run(argv, capture_output=True, text=True, env={
-            "PATH": os.environ["PATH"], "HOME": home, "KUBECONFIG": os.devnull})
+            "PATH": os.environ["PATH"], "HOME": home, "KUBECONFIG": kubeconfig})
     if done.returncode != 0:
         raise Refused(done.stderr + done.stdout)
     return done.stdout
