@@ -21,6 +21,7 @@ CASES = {
     "namespaces": {"namespaces": ["shop", "billing"], "rbac": {"aggregate": False}},
     "dry run in namespaces": {"namespaces": ["shop"], "dryRun": True},
     "three replicas": {"replicas": 3, "shards": 32},
+    "dry run without the bundle": {"dryRun": True, "replicas": 2, "scalers": {"bundle": {"enabled": False}}},
     "without the bundle": {"scalers": {"bundle": {"enabled": False}, **EXTRA}},
     "other scalers, TLS": {"scalers": {**EXTRA, "tls": {"enabled": True, "secretName": "scaler-tls", "clientCertificate": True}}},
     "custom targets": {"targets": {"extra": [{"apiGroup": "argoproj.io", "resources": ["rollouts"]}]}},
@@ -107,8 +108,10 @@ def test_objects_hold_together(rendered):
 
 
 def test_long_names_are_cut():
-    """Helm allows 53 letters for a release; an object's name has 63 at most."""
-    for o in render({"dashboard": {"enabled": True}}, name="r" * 53):
+    """Helm allows 53 letters for a release; an object's name has 63 at most, and neapd adds to the Leases' more than Helm to others."""
+    objects = render({"dashboard": {"enabled": True}}, name="r" * 53)
+    assert f"--lease-name={'r' * 40}" in container(one(objects, "Deployment"), "neapd")["args"]
+    for o in objects:
         assert len(o["metadata"]["name"].split(":")[-1]) <= 63 and not o["metadata"]["name"].endswith("-"), o["metadata"]["name"]
 
 
@@ -130,17 +133,24 @@ def test_neapd_takes_the_flags(rendered):
     """The real programs parse what the chart gives them."""
     binaries = os.environ["NEAP_BIN"]
     for case, objects in rendered.items():
-        for workload, name in ((one(objects, "Deployment"), "neapd"), (one(objects, "Pod"), "test")):
-            c = container(workload, name)
-            assert c["command"][0] == "/usr/bin/neapd"
-            done = subprocess.run([os.path.join(binaries, "neapd"), *c["command"][1:], *c["args"], "--check-config"], text=True,
-                                  capture_output=True)
-            assert (done.returncode, done.stderr) == (0, ""), f"{case}: {done.stderr}"
+        c = container(one(objects, "Deployment"), "neapd")
+        assert c["command"] == ["/usr/bin/neapd"]
+        done = subprocess.run([os.path.join(binaries, "neapd"), *c["args"], "--check-config"], text=True, capture_output=True)
+        assert (done.returncode, done.stderr) == (0, ""), f"{case}: {done.stderr}"
     for c in pod_spec(one(rendered["defaults"], "Deployment"))["containers"]:
         program, arguments = c["command"][0], c["args"]
         if program == "/usr/bin/neap-scalers":
             done = subprocess.run([os.path.join(binaries, "neap-scalers"), *arguments, "--version"], text=True, capture_output=True)
             assert done.returncode == 0 and done.stdout.startswith("neap-scalers "), done.stderr
+
+
+def test_helm_test_asks_the_service(rendered):
+    for objects in rendered.values():
+        service, pod = one(objects, "Service"), one(objects, "Pod")
+        assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+        c = container(pod, "test")
+        name, namespace, port = service["metadata"]["name"], service["metadata"]["namespace"], service["spec"]["ports"][0]["port"]
+        assert [*c["command"], *c["args"]] == ["/usr/bin/neapctl", "ready", f"http://{name}.{namespace}.svc:{port}", "--wait", "60s"]
 
 
 def check_restricted(case, spec):
@@ -218,11 +228,9 @@ WRITES = {("apps", r + "/scale", "patch") for r in ("deployments", "replicasets"
          {("", "replicationcontrollers/scale", "patch"), ("neap.dev", "autoscalers/status", "patch"), ("", "events", "create"), ("", "events", "patch")}
 
 
-def own_rights(patch):
-    kept = {(OWN, g, r, v) for g, r in (("coordination.k8s.io", "leases"), ("", "configmaps"))
-            for v in ("get", "list", "watch", "create", "update", "delete")}
-    return kept | {(OWN, "", "serviceaccounts/token", "create")} | \
-        ({(OWN, g, r, "patch") for g, r in (("coordination.k8s.io", "leases"), ("", "configmaps"))} if patch else set())
+TOKEN = (OWN, "", "serviceaccounts/token", "create")
+OWN_RIGHTS = {(OWN, "coordination.k8s.io", "leases", v) for v in ("list", "create", "patch", "delete")} | \
+    {(OWN, "", "configmaps", v) for v in ("get", "list", "create", "patch")} | {TOKEN}
 
 
 def test_neapd_may_do_exactly_this(rendered):
@@ -231,15 +239,16 @@ def test_neapd_may_do_exactly_this(rendered):
         return {(where, *right) for right in rights}
 
     granted = {case: everything_granted(objects, "neap") for case, objects in rendered.items()}
-    assert granted["defaults"] == at("", READS | WRITES) | own_rights(patch=True)
-    assert granted["dry run"] == at("", READS) | own_rights(patch=False)
+    assert granted["defaults"] == at("", READS | WRITES) | OWN_RIGHTS
+    assert granted["dry run"] == at("", READS) | {TOKEN}
     both = at("shop", READS | WRITES) | at("billing", READS | WRITES)
-    assert granted["namespaces"] == both | own_rights(patch=True)
+    assert granted["namespaces"] == both | OWN_RIGHTS
     assert granted["custom targets"] - granted["defaults"] == {("", "argoproj.io", "rollouts/scale", v) for v in ("get", "patch")}
     assert granted["all targets"] - granted["defaults"] == {("", "*", "*/scale", v) for v in ("get", "patch")}
     assert granted["secrets of the cluster"] - granted["defaults"] == {("", "", "secrets", "get")}
-    assert granted["secrets of namespaces"] == at("shop", READS | WRITES) | own_rights(patch=True) | {("shop", "", "secrets", "get")}
-    assert granted["without the bundle"] == granted["defaults"] - {(OWN, "", "serviceaccounts/token", "create")}
+    assert granted["secrets of namespaces"] == at("shop", READS | WRITES) | OWN_RIGHTS | {("shop", "", "secrets", "get")}
+    assert granted["dry run without the bundle"] == at("", READS)
+    assert granted["without the bundle"] == granted["defaults"] - {TOKEN}
     named = [rule for _, rule in rules(rendered["secrets of namespaces"], "neap") if "secrets" in rule["resources"]]
     assert [rule["resourceNames"] for rule in named] == [["redis-auth"]]
     tokens = [rule for _, rule in rules(rendered["defaults"], "neap") if "serviceaccounts/token" in rule["resources"]]
@@ -252,9 +261,9 @@ def test_a_dry_run_can_patch_nothing(rendered):
         if "--dry-run" not in container(deployment, "neapd")["args"]:
             continue
         granted = everything_granted(objects, "neap")
-        assert granted and not any(verb in ("patch", "*") for *_, verb in granted), case
-        outside = {g for g in granted if g[0] != OWN}
-        assert all(verb in ("get", "list", "watch") for *_, verb in outside), case
+        assert not any(verb in ("patch", "*") for *_, verb in granted), case
+        assert all(verb in ("get", "list", "watch") for *_, verb in granted - {TOKEN}), case
+        assert "--leases=false" in container(deployment, "neapd")["args"], case  # it could take none
 
 
 def test_scalers_may_only_read_metrics(rendered):
@@ -289,6 +298,13 @@ def test_releases_do_not_meet():
     keys = [{(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in objects} for objects in installs]
     for one_install, other in itertools.combinations(keys, 2):
         assert not one_install & other
+
+
+def test_processes_of_a_release_share_its_work(rendered):
+    args = container(one(rendered["three replicas"], "Deployment"), "neapd")["args"]
+    assert {"--leases=true", "--lease-name=neap", "--shards=32"} <= set(args)
+    assert not any(a.startswith("--shards") for a in container(one(rendered["defaults"], "Deployment"), "neapd")["args"])
+    assert one(rendered["three replicas"], "Deployment")["spec"]["replicas"] == 3
 
 
 def test_optional_parts(rendered):
@@ -333,7 +349,8 @@ REFUSED = [
     ({"replica": 3}, "replica"),
     ({"replicas": -1}, "replicas"),
     ({"replicas": "three"}, "replicas"),
-    ({"fullnameOverride": "a-name-of-more-than-fifty-three-letters-leaves-no-room"}, "fullnameOverride"),
+    ({"fullnameOverride": "a-name-of-more-than-forty-letters-has-no-room"}, "fullnameOverride"),
+    ({"shards": 0}, "shards"),
     ({"image": {"tag": "latest"}}, "image"),
     ({"image": {"digest": "sha256:12"}}, "digest"),
     ({"image": {"pullPolicy": "Sometimes"}}, "pullPolicy"),

@@ -2,16 +2,16 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 53 | trimSuffix "-" -}}
 {{- end -}}
 
-{{- /* Names of objects; 53 characters leave room for suffixes. */ -}}
+{{- /* Names of objects; also of the Leases and ConfigMaps that neapd makes, which takes 40 characters. */ -}}
 {{- define "neap.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
 {{- $name := include "neap.name" . -}}
 {{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 53 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -76,6 +76,13 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- if .Values.dryRun }}
 - --dry-run
+- --leases=false
+{{- else }}
+- --leases=true
+- --lease-name={{ include "neap.fullname" . }}
+{{- with .Values.shards }}
+- --shards={{ . }}
+{{- end }}
 {{- end }}
 {{- if .Values.scalers.bundle.enabled }}
 - --scalers=unix://{{ $sockets }}/scalers.sock
@@ -149,17 +156,19 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 
 {{- /*
-neapd's rights in its own namespace: Leases (neap-shard-N, neap-member-POD) and history (ConfigMaps neap-history-SHARD-PART),
-whose names are not known beforehand, and tokens of one account.
+neapd's rights in its own namespace: Leases (NAME-shard-N, NAME-member-POD) and history (ConfigMaps NAME-history-SHARD-PART), whose
+names are not known beforehand, and tokens of one account. A dry run needs neither of the first two: each process decides
+everything, and nobody writes.
 */ -}}
 {{- define "neap.ownRules" -}}
-{{- $write := ternary (list "create" "update" "delete") (list "create" "update" "patch" "delete") .Values.dryRun -}}
+{{- if not .Values.dryRun }}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: {{ toJson (concat (list "get" "list" "watch") $write) }}
+  verbs: [list, create, patch, delete]
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: {{ toJson (concat (list "get" "list" "watch") $write) }}
+  verbs: [get, list, create, patch]
+{{- end }}
 {{- if .Values.scalers.bundle.enabled }}
 - apiGroups: [""]
   resources: [serviceaccounts/token]
