@@ -22,7 +22,7 @@ absl::Duration Clock::Elapsed() const { return Monotonic() - monotonic_at_start_
 
 absl::Duration SinceBoot() {
   timespec time{};
-  NEAP_CHECK(clock_gettime(CLOCK_BOOTTIME, &time) == 0);
+  NEAP_CHECK(clock_gettime(CLOCK_BOOTTIME, &time) == 0, "clock_gettime(CLOCK_BOOTTIME) failed");
   return absl::DurationFromTimespec(time);
 }
 
