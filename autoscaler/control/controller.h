@@ -56,6 +56,8 @@ struct ControllerOptions {
   // it stands when its turn comes.
   double statuses_per_second = 20;  // > 0; HPA's default client writes as many
   int status_burst = 50;            // >= 1
+  // Whether WriteStatus carries the last decision in words: not where nobody reads them (sim).
+  bool explain_statuses = true;
   // The same warning of one object is announced again after this.
   absl::Duration warning_interval = absl::Minutes(5);
 

@@ -105,14 +105,15 @@ void Controller::Impl::EmitStatus(Target& target) {
   statuses_.Take();
   target.status_written_at = now_;
   target.written = DigestOf(target);
-  actions_.emplace_back(WriteStatus{
-      .uid = target.uid,
-      .key = target.spec->key,
-      .kind = target.spec->kind,
-      .status = target.memory.outcome.status,
-      .explanation = !target.broken.empty() ? target.broken
-                     : target.decided       ? core::Explain(*target.spec, target.memory.decision)
-                                            : std::string()});
+  actions_.emplace_back(
+      WriteStatus{.uid = target.uid,
+                  .key = target.spec->key,
+                  .kind = target.spec->kind,
+                  .status = target.memory.outcome.status,
+                  .explanation = !target.broken.empty() ? target.broken
+                                 : target.decided && options_.explain_statuses
+                                     ? core::Explain(*target.spec, target.memory.decision)
+                                     : std::string()});
 }
 
 bool Controller::Impl::MayAnnounce(Target& target, const core::Event& event) {

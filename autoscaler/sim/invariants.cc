@@ -323,14 +323,18 @@ class Invariants::Impl {
         down = absl::Seconds(*s);
       }
     }
-    while (!w.recommended.empty() && w.recommended.front().at <= now_ - std::max(up, down)) {
+    while (!w.recommended.empty() && w.recommended.front().at < now_ - std::max(up, down)) {
       w.recommended.pop_front();
     }
+    // Without behavior a recommendation as old as the window still counts, with it no longer.
+    const auto within = [&](absl::Time at, absl::Duration window) {
+      return at > now_ - window || (!spec.behavior && at == now_ - window);
+    };
     int32_t highest = d.recommended;
     int32_t lowest = d.recommended;
     for (const Recommended& one : w.recommended) {
-      if (one.at > now_ - down) highest = std::max(highest, one.replicas);
-      if (one.at > now_ - up) lowest = std::min(lowest, one.replicas);
+      if (within(one.at, down)) highest = std::max(highest, one.replicas);
+      if (within(one.at, up)) lowest = std::min(lowest, one.replicas);
     }
     const int32_t max = spec.max_replicas;
     if (d.desired < d.current && d.desired < std::min({d.current, highest, max})) {

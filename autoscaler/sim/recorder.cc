@@ -252,6 +252,7 @@ class Recorder::Impl {
     const SeriesBuilder empty;
     SeriesBuilder load, wanted, have, ready, pending, demand, waiting, latency, spending;
     std::vector<Metric> metrics;
+    Target* next = nullptr;     // recorded after this one, the last time
     uint64_t spec_version = 0;  // that `metrics` were named by
     Notes notes;
     uint64_t decision_id = 0;  // the last one, and what it wants
@@ -264,12 +265,19 @@ class Recorder::Impl {
     TargetResult result;
   };
 
-  // Whether the object is one of the run's; `found_` is it then.
+  // Whether the object is one of the run's; `found_` is it then. Targets are decided in nearly the
+  // same order period after period: whoever came next the last time is looked at first.
   bool Find(const std::string& uid) {
     if (found_ != nullptr && found_->uid == uid) return true;
+    if (found_ != nullptr && found_->next != nullptr && found_->next->uid == uid) {
+      found_ = found_->next;
+      return true;
+    }
     Target* const* found = by_uid_.Find(uid);
-    if (found != nullptr) found_ = *found;
-    return found != nullptr;
+    if (found == nullptr) return false;
+    if (found_ != nullptr) found_->next = *found;
+    found_ = *found;
+    return true;
   }
 
   int64_t NanosAt(absl::Time when) const { return absl::ToInt64Nanoseconds(when - start_); }

@@ -364,6 +364,7 @@ class Simulation::Impl {
   void StartNeapd(std::map<std::string, core::History> histories) {
     if (controller_ != nullptr) return;
     control::ControllerOptions options = spec_.controller;
+    options.explain_statuses = false;
     for (auto& [uid, history] : histories) options.histories[uid] = std::move(history);
     controller_ = std::make_unique<control::Controller>(std::move(options));
     Tell({Specs()});
