@@ -378,6 +378,8 @@ class Cluster:
         for part in (self.pods, self.metrics):
             if part is not None:
                 part.stop()
+        for child in self.stack.children:
+            child.kill()  # nothing is worth keeping, and an API server takes its time to end
         self.stack.stop()
 
     # ---- who asks
@@ -420,9 +422,11 @@ class Cluster:
         self.wait_ready()
 
     def continue_apiserver(self):
-        """After stop_apiserver."""
+        """After stop_apiserver. The controllers start anew, since after a long outage they take up to half a minute to look again."""
         self.apiserver.start()
         self.wait_ready()
+        self.manager.kill()
+        self.manager.start()
 
     @staticmethod
     def pause(child):
@@ -453,7 +457,11 @@ class Cluster:
     def install_crd(self):
         with open(CRD) as f:
             self.create(f.read())
-        wait_for(lambda: self.api.find(AUTOSCALERS + "/autoscalers"), 30, "the CRD to be served")
+        self.wait_served(AUTOSCALERS + "/autoscalers")
+
+    def wait_served(self, path):
+        """Waits for a new kind to be served (404, then 429 while its storage begins)."""
+        wait_for(lambda: self.api.send("GET", path)[0] == 200, 30, f"{path} to be served")
 
     def object(self, namespace, kind, name, version=None):
         version = version or {"ReplicationController": "v1", "Autoscaler": "neap.dev/v1alpha1", "Pod": "v1"}.get(kind, "apps/v1")

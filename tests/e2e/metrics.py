@@ -27,7 +27,7 @@ class MetricsServer:
         self.of_objects = {}  # (namespace, resource, name, metric) -> quantity
         self.external = {}  # (namespace, metric) -> [({label: value}, quantity)]
         self.failing = {}   # group -> HTTP status of every answer
-        self.answers = []   # (seconds since the epoch, path with query, status, body): what was asked and said
+        self.answers = []   # (seconds since the epoch, who asked, path with query, status, body)
         certificate = authority.issue("metrics-server", "/CN=metrics-server", [f"DNS:metrics.{NAMESPACE}.svc", "IP:127.0.0.1"])
         with open(authority.certificate, "rb") as f:
             self.authority = f.read()
@@ -41,7 +41,7 @@ class MetricsServer:
                 text = json.dumps(body).encode()
                 if "/namespaces/" in self.path:
                     with server.lock:
-                        server.answers.append((time.time(), self.path, status, body))
+                        server.answers.append((time.time(), self.headers.get("X-Remote-User"), self.path, status, body))
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(text)))

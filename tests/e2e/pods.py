@@ -20,10 +20,12 @@ class PodRunner:
         self.api = api
         self.ready_after = ready_after  # seconds, of pods that begin from now on
         self.lock = threading.Lock()
+        self.local = {}                 # namespace -> LocalPods: its pods are real processes
         self.crashing = set()           # (namespace, value of the label app)
         self.waiting = []               # heap of (when, namespace, name, uid): to become Ready
         self.changed = threading.Condition(self.lock)
         self.over = False
+        self.shown = {}                 # uid -> what was written last, of pods of real processes
         self.seen = set()               # uids of pods that were started
         self.log = []                   # (seconds since the epoch, event, pod): every state of every pod, as a watch told it
         status, answer = api.send("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
@@ -39,6 +41,8 @@ class PodRunner:
         with self.lock:
             self.over = True
             self.changed.notify_all()
+        for local in self.local.values():
+            local.stop_all()
 
     def crash(self, namespace, app):
         """Every pod with that label app crashes from now on, those that run and those that come."""
@@ -78,7 +82,10 @@ class PodRunner:
 
     def handle(self, pod):
         meta = pod["metadata"]
+        local = self.local.get(meta["namespace"])
         if meta.get("deletionTimestamp"):
+            if local:
+                local.stop(meta["name"])
             self.api.send("DELETE", self.path(meta["namespace"], meta["name"]), {"gracePeriodSeconds": 0, "preconditions": {"uid": meta["uid"]}})
             return
         if meta["uid"] in self.seen or pod.get("status", {}).get("phase") != "Pending":
@@ -87,12 +94,20 @@ class PodRunner:
         if not pod["spec"].get("nodeName"):
             self.api.send("POST", self.path(meta["namespace"], meta["name"], "binding"), {
                 "apiVersion": "v1", "kind": "Binding", "metadata": {"name": meta["name"]}, "target": {"apiVersion": "v1", "kind": "Node", "name": NODE}})
+        if local:
+            local.start(pod)
+            self.write(pod, "run")
+            self.later(0.1, pod)
+            return
         crashes = (meta["namespace"], meta.get("labels", {}).get("app")) in self.crashing
         self.write(pod, "crash" if crashes else "run" if self.ready_after > 0 else "ready")
         if not crashes and self.ready_after > 0:
-            with self.lock:
-                heapq.heappush(self.waiting, (time.monotonic() + self.ready_after, meta["uid"], pod))
-                self.changed.notify_all()
+            self.later(self.ready_after, pod)
+
+    def later(self, seconds, pod):
+        with self.lock:
+            heapq.heappush(self.waiting, (time.monotonic() + seconds, pod["metadata"]["uid"], pod))
+            self.changed.notify_all()
 
     def make_ready(self):
         while True:
@@ -102,12 +117,30 @@ class PodRunner:
                 if self.over:
                     return
                 _, _, pod = heapq.heappop(self.waiting)
+            local = self.local.get(pod["metadata"]["namespace"])
+            if local:
+                self.look_at(local, pod)
+                continue
             try:
                 if (pod["metadata"]["namespace"], pod["metadata"].get("labels", {}).get("app")) not in self.crashing:
                     self.write(pod, "ready")
             except OSError:  # the API server is away
-                with self.lock:
-                    heapq.heappush(self.waiting, (time.monotonic() + 0.2, pod["metadata"]["uid"], pod))
+                self.later(0.2, pod)
+
+    def look_at(self, local, pod):
+        """A pod of real processes: its status follows them, until it is deleted."""
+        name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+        if name not in local.folders:
+            return
+        restarted = local.restart(name)
+        now = "crash" if restarted else "ready" if local.is_ready(pod) else "run"
+        try:
+            if now != self.shown.get(uid):
+                self.write(pod, now)
+                self.shown[uid] = now
+        except OSError:
+            pass
+        self.later(1 if restarted else 0.1 if now == "run" else 0.5, pod)
 
     def write(self, pod, what):
         """The pod's status as a kubelet would have it: run, ready or crash."""
