@@ -35,6 +35,8 @@ class Client::Loop {
 
   Id Start(Request request, Callback done, StreamHandlers handlers, bool is_stream)
       NEAP_EXCLUDES(mutex_);
+  Id StartLater(std::function<void(Supply)> begin, Callback done, StreamHandlers handlers,
+                bool is_stream) NEAP_EXCLUDES(mutex_);
   Id After(absl::Duration delay, std::function<void()> what) NEAP_EXCLUDES(mutex_);
   void Cancel(Id id) NEAP_EXCLUDES(mutex_);
   void Drop(Id id) NEAP_EXCLUDES(mutex_);
@@ -52,11 +54,14 @@ class Client::Loop {
     Id id = 0;
     std::unique_ptr<Transfer> transfer;  // kStart
     absl::Duration at;                   // kTimer
-    std::function<void()> what;          // kTimer, kRun
+    std::function<void()> what;          // kTimer, kRun; kStart: a request that comes later
   };
   using Timers = std::multimap<absl::Duration, Timer>;  // by Clock::Elapsed
 
   bool Push(Command command) NEAP_EXCLUDES(mutex_);  // false when stopped
+  // A kStart; when stopped its last callback runs at once.
+  void Push(Id id, std::unique_ptr<Transfer> transfer, std::function<void()> begin)
+      NEAP_EXCLUDES(mutex_);
   Id NextId() NEAP_EXCLUDES(mutex_);
 
   // All below: the client's thread.
@@ -64,6 +69,8 @@ class Client::Loop {
   void RunCommands() NEAP_EXCLUDES(mutex_);
   void Execute(Command command);
   void Begin(std::unique_ptr<Transfer> transfer);
+  void Supplied(Id id, absl::StatusOr<Request> request);
+  void Perform(Transfer& transfer);
   void RunTimers();
   void CollectFinished();
   void EndAborted();
@@ -127,14 +134,36 @@ bool Client::Loop::Push(Command command) {
 
 Id Client::Loop::Start(Request request, Callback done, StreamHandlers handlers, bool is_stream) {
   const Id id = NextId();
-  auto transfer = std::make_unique<Transfer>(id, std::move(request), std::move(done),
-                                             std::move(handlers), is_stream);
+  Push(id,
+       std::make_unique<Transfer>(id, std::move(request), std::move(done), std::move(handlers),
+                                  is_stream),
+       /*begin=*/{});
+  return id;
+}
+
+Id Client::Loop::StartLater(std::function<void(Supply)> begin, Callback done,
+                            StreamHandlers handlers, bool is_stream) {
+  const Id id = NextId();
+  Supply supply = [this, id](absl::StatusOr<Request> request) {
+    // A std::function must be copyable, what it carries need not be copied.
+    auto carried = std::make_shared<absl::StatusOr<Request>>(std::move(request));
+    Push({.kind = Command::Kind::kRun, .id = 0, .transfer = nullptr, .at = {}, .what = [=, this] {
+            Supplied(id, std::move(*carried));
+          }});
+  };
+  Push(id,
+       std::make_unique<Transfer>(id, Request(), std::move(done), std::move(handlers), is_stream),
+       [begin = std::move(begin), supply = std::move(supply)] { begin(supply); });
+  return id;
+}
+
+void Client::Loop::Push(Id id, std::unique_ptr<Transfer> transfer, std::function<void()> begin) {
   Transfer* const kept = transfer.get();
   Command command{.kind = Command::Kind::kStart,
                   .id = id,
                   .transfer = std::move(transfer),
                   .at = {},
-                  .what = {}};
+                  .what = std::move(begin)};
   {
     base::MutexLock lock(mutex_);
     if (!stopping_) {
@@ -143,10 +172,9 @@ Id Client::Loop::Start(Request request, Callback done, StreamHandlers handlers, 
   }
   if (command.transfer != nullptr) {
     kept->Finish(CURLE_OK, base::Cancelled("the HTTP client is stopped"));
-    return id;
+    return;
   }
   if (!OnThread()) curl_multi_wakeup(multi_);
-  return id;
 }
 
 Id Client::Loop::After(absl::Duration delay, std::function<void()> what) {
@@ -274,7 +302,12 @@ void Client::Loop::RunCommands() {
 void Client::Loop::Execute(Command command) {
   switch (command.kind) {
     case Command::Kind::kStart:
-      Begin(std::move(command.transfer));
+      if (command.what) {
+        transfers_[command.id] = std::move(command.transfer);
+        command.what();
+      } else {
+        Begin(std::move(command.transfer));
+      }
       break;
     case Command::Kind::kTimer:
       AddTimer(command.id, command.at, std::move(command.what));
@@ -306,7 +339,23 @@ CURL* Client::Loop::TakeEasy() {
 
 void Client::Loop::Begin(std::unique_ptr<Transfer> transfer) {
   const Id id = transfer->id();
-  Transfer& begun = *(transfers_[id] = std::move(transfer));
+  Perform(*(transfers_[id] = std::move(transfer)));
+}
+
+void Client::Loop::Supplied(Id id, absl::StatusOr<Request> request) {
+  const auto at = transfers_.find(id);
+  if (at == transfers_.end() || at->second->easy() != nullptr)
+    return;  // dropped, or supplied before
+  if (!request.ok()) {
+    End(id, CURLE_OK, request.status());
+  } else if (at->second->aborted().ok()) {  // else EndAborted ends it
+    at->second->Supply(*std::move(request));
+    Perform(*at->second);
+  }
+}
+
+void Client::Loop::Perform(Transfer& begun) {
+  const Id id = begun.id();
   CURL* easy = TakeEasy();
   if (absl::Status prepared = begun.Prepare(easy, options_.user_agent); !prepared.ok()) {
     End(id, CURLE_OK, std::move(prepared));
@@ -391,6 +440,10 @@ void Client::Loop::End(Id id, CURLcode result, absl::Status cause) {
     idle_timer_of_.erase(idle);
   }
   CURL* easy = transfer->easy();
+  if (easy == nullptr) {  // its request has not come yet
+    transfer->Finish(result, std::move(cause));
+    return;
+  }
   curl_multi_remove_handle(multi_, easy);  // harmless if it was never added
   transfer->Finish(result, std::move(cause));
   if (idle_easy_.size() < kIdleEasyHandles) {
@@ -426,6 +479,12 @@ Id Client::Send(Request request, Callback done) {
 }
 Id Client::Stream(Request request, StreamHandlers handlers) {
   return loop_->Start(std::move(request), {}, std::move(handlers), true);
+}
+Id Client::SendLater(std::function<void(Supply)> begin, Callback done) {
+  return loop_->StartLater(std::move(begin), std::move(done), {}, false);
+}
+Id Client::StreamLater(std::function<void(Supply)> begin, StreamHandlers handlers) {
+  return loop_->StartLater(std::move(begin), {}, std::move(handlers), true);
 }
 Id Client::After(absl::Duration delay, std::function<void()> what) {
   return loop_->After(delay, std::move(what));

@@ -18,6 +18,7 @@
 //   DataLoss            the answer is no HTTP, or its content encoding is broken
 //   ResourceExhausted   the answer is larger than allowed
 //   FailedPrecondition  more than 10 redirects
+//   Aborted             `may_send` said no; nothing was sent
 //   Cancelled           Cancel, or the client stopped
 //
 // Threads: all functions may be called from any thread except where they say otherwise. Callbacks
@@ -75,6 +76,10 @@ struct Request {
   bool follow_redirects = false;
   size_t max_response_bytes = size_t{16} << 20;  // body after decompression; not for streams
   std::string unix_socket = {};  // path to connect to instead of the URL's host and port
+  // Asked on the client's thread in the last moment before the request goes out (also when a reused
+  // connection turned out to be dead and it goes out again): a request may wait for a connection,
+  // and the whole process may be stopped meanwhile. False: it is not sent. Unset: it may always.
+  std::function<bool()> may_send = {};
 };
 
 struct Response {
@@ -124,6 +129,15 @@ class Client {
   // Starts a request whose body is handed on in chunks of any size. `timeout` is for the whole
   // stream: set InfiniteDuration() and an idle_timeout for a watch.
   Id Stream(Request request, StreamHandlers handlers);
+
+  // The same for a request that is not known yet: its credentials are being fetched, its turn has
+  // not come. `begin` runs on the client's thread, soon; it passes `supply` on to whoever will call
+  // it once, from any thread, with the request or with why there will be none (`done` or `on_end`
+  // gets that). Until then the id is good for Cancel and Drop, as it is afterwards; a supply that
+  // comes too late is ignored. The request's deadline begins when it is supplied.
+  using Supply = std::function<void(absl::StatusOr<Request>)>;
+  Id SendLater(std::function<void(Supply supply)> begin, Callback done);
+  Id StreamLater(std::function<void(Supply supply)> begin, StreamHandlers handlers);
 
   // Sends and waits. Not from the client's thread (CHECK). Ends early with Cancelled when `stop` is
   // requested.

@@ -18,8 +18,10 @@ constexpr long kMaxRedirects = 10;
 // A peer that vanished is noticed after about this time, also on an idle HTTP/2 connection that
 // would otherwise be taken for the next request.
 constexpr int kDeadPeerSeconds = 30;
-// How long a parsed bundle of trusted certificates is kept: parsing the system's takes milliseconds
-// per connection, and a renewed one should be seen soon.
+// How long the system's parsed bundle of trusted certificates is kept: parsing it takes
+// milliseconds per connection. A file of the request's own is short, and read at each new
+// connection, since a cluster that has just renewed its authority must not be distrusted for a
+// minute.
 constexpr long kTrustCacheSeconds = 60;
 
 long Milliseconds(absl::Duration duration) {  // 0 = no limit, as curl reads it
@@ -105,6 +107,10 @@ absl::Status Transfer::Prepare(CURL* easy, const std::string& user_agent) {
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(request_.connect_timeout));
   // Whatever encodings curl knows; a stream is left as it is, so that no event waits in a decoder.
   if (!is_stream_) curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+  if (request_.may_send) {
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &Transfer::OnSend);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
+  }
   if (!request_.unix_socket.empty()) {
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request_.unix_socket.c_str());
   }
@@ -185,7 +191,7 @@ absl::Status Transfer::SetTls() {
     if (result == CURLE_OK) result = curl_easy_setopt(easy_, option, &blob);
   };
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
-  set(CURLOPT_CA_CACHE_TIMEOUT, kTrustCacheSeconds);
+  set(CURLOPT_CA_CACHE_TIMEOUT, tls.ca_file.empty() ? kTrustCacheSeconds : 0L);
   if (tls.insecure) {
     set(CURLOPT_SSL_VERIFYPEER, 0L);
     set(CURLOPT_SSL_VERIFYHOST, 0L);
@@ -232,6 +238,20 @@ absl::Status Transfer::SetHeaders(std::string_view host_header) {
   }
   curl_easy_setopt(easy_, CURLOPT_HTTPHEADER, headers_);
   return absl::OkStatus();
+}
+
+// After the connection is made, before the first byte of the request.
+int Transfer::OnSend(void* self, char*, char*, int, int) {
+  Transfer& transfer = *static_cast<Transfer*>(self);
+  if (transfer.request_.may_send()) {
+    transfer.sent_ = true;
+    return CURL_PREREQFUNC_OK;
+  }
+  transfer.abort_ =
+      transfer.sent_ ? base::Unavailable("{}: the connection broke, and it may not be sent again",
+                                         transfer.Where())
+                     : base::Aborted("{}: not sent, it was too late for it", transfer.Where());
+  return CURL_PREREQFUNC_ABORT;
 }
 
 int Transfer::OnSocket(void*, curl_socket_t socket, curlsocktype) {

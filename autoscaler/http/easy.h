@@ -21,6 +21,8 @@ class Transfer {
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
 
+  // The request of a transfer that was made before it was known; before Prepare.
+  void Supply(Request request) { request_ = std::move(request); }
   // Sets all options on `easy` (fresh or reset). Errors: InvalidArgument.
   absl::Status Prepare(CURL* easy, const std::string& user_agent);
 
@@ -42,6 +44,7 @@ class Transfer {
  private:
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
+  static int OnSend(void* self, char*, char*, int, int);
   static int OnSocket(void* self, curl_socket_t socket, curlsocktype purpose);
 
   size_t Header(std::string_view line);
@@ -54,7 +57,7 @@ class Transfer {
   std::string Where() const;  // "GET https://host/path"
 
   const Id id_;
-  const Request request_;
+  Request request_;  // constant from Prepare on
   const Callback done_;
   const StreamHandlers handlers_;
   const bool is_stream_;
@@ -65,6 +68,7 @@ class Transfer {
   Response response_;
   size_t header_bytes_ = 0;
   uint64_t activity_ = 0;
+  bool sent_ = false;  // may_send was asked, and said yes
   bool headers_done_ = false;
   bool dropped_ = false;
   absl::Status abort_;

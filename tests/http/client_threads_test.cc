@@ -219,6 +219,92 @@ TEST(ClientThreads, CallbacksMaySendAgain) {
   EXPECT_EQ(done.get_future().get(), 10);
 }
 
+// A request whose credentials come later.
+class LaterRequests : public ::testing::Test {
+ protected:
+  LaterRequests() {
+    server_->Get("/x", [](const auto&, auto& r) { r.set_content("1", "text/plain"); });
+    url_ = server_.Start() + "/x";
+  }
+  Id Ask() {
+    return client_.SendLater([this](Client::Supply supply) { supply_.Set(std::move(supply)); },
+                             [this](absl::StatusOr<Response> response) {
+                               answer_.Set(response.ok()
+                                               ? response->body
+                                               : std::string(base::Message(response.status())));
+                               ++answers_;
+                             });
+  }
+  Client::Supply AwaitSupply() {
+    EXPECT_TRUE(WaitFor([&] { return supply_.Get() != nullptr; }));
+    return supply_.Get();
+  }
+  bool AwaitAnswer() {
+    return WaitFor([&] { return answers_ > 0; });
+  }
+
+  HttpServer server_;
+  std::string url_;
+  testing_support::Guarded<Client::Supply> supply_;
+  testing_support::Guarded<std::string> answer_;
+  std::atomic<int> answers_{0};
+  Client client_;
+};
+
+TEST_F(LaterRequests, AreSentWhenTheyAreSupplied) {
+  Ask();
+  const auto supply = AwaitSupply();
+  EXPECT_EQ(answers_, 0);
+  supply(Request{.url = url_});
+  ASSERT_TRUE(AwaitAnswer());
+  EXPECT_EQ(answer_.Get(), "1");
+  supply(Request{.url = url_});  // once is enough
+  client_.RunAndWait([] {});
+  EXPECT_EQ(answers_, 1);
+}
+
+TEST_F(LaterRequests, EndWithTheReasonWhenThereWillBeNone) {
+  Ask();
+  AwaitSupply()(base::Unauthenticated("no credentials"));
+  ASSERT_TRUE(AwaitAnswer());
+  EXPECT_EQ(answer_.Get(), "no credentials");
+}
+
+TEST_F(LaterRequests, MayBeCancelledAndDroppedWhileTheyWait) {
+  client_.Cancel(Ask());
+  const auto supply = AwaitSupply();
+  ASSERT_TRUE(AwaitAnswer());
+  EXPECT_THAT(answer_.Get(), HasSubstr("cancelled"));
+  supply(Request{.url = url_});  // too late
+  supply_.Set(nullptr);
+  const Id dropped = Ask();
+  const auto of_dropped = AwaitSupply();
+  client_.RunAndWait([&] { client_.Drop(dropped); });
+  of_dropped(Request{.url = url_});
+  client_.RunAndWait([] {});
+  EXPECT_EQ(answers_, 1);
+}
+
+TEST_F(LaterRequests, AreCancelledWhenTheClientStops) {
+  Ask();
+  const auto supply = AwaitSupply();
+  client_.Stop();
+  EXPECT_EQ(answers_, 1);
+  EXPECT_THAT(answer_.Get(), HasSubstr("stopped"));
+  supply(Request{.url = url_});
+}
+
+TEST_F(LaterRequests, MayBeStreams) {
+  std::atomic<bool> ended = false;
+  testing_support::Guarded<std::string> body;
+  client_.StreamLater(
+      [&](const Client::Supply& supply) { supply(Request{.url = url_}); },
+      {.on_data = [&](std::string_view chunk) { body.Set(body.Get() + std::string(chunk)); },
+       .on_end = [&](const absl::Status& end) { ended = end.ok(); }});
+  ASSERT_TRUE(WaitFor([&] { return ended.load(); }));
+  EXPECT_EQ(body.Get(), "1");
+}
+
 TEST(ClientThreads, AfterStopEverythingEndsAtOnce) {
   Client client;
   client.Stop();

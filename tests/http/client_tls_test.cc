@@ -45,6 +45,33 @@ TEST_F(ClientTls, TrustsTheAuthorityItIsGivenAsTextOrFile) {
   EXPECT_TRUE(file.ok()) << file.status();
 }
 
+TEST_F(ClientTls, ARenewedAuthorityFileIsReadAtTheNextConnection) {
+  HttpServer server({.tls = &server_cert_, .keep_alive = false});
+  const std::string url = Start(server);
+  const TempDir dir;
+  const Tls tls{.ca_file = dir.Write("ca.pem", other_ca_.cert())};
+  EXPECT_TRUE(absl::IsUnauthenticated(client_.Do({.url = url, .tls = tls}).status()));
+  dir.Write("ca.pem", ca_.cert());
+  const auto renewed = client_.Do({.url = url, .tls = tls});
+  EXPECT_TRUE(renewed.ok()) << renewed.status();
+}
+
+TEST_F(ClientTls, ACertificateOutOfItsTimeIsCalledThat) {
+  const struct {
+    long from;
+    long until;
+    std::string words;
+  } cases[] = {{-7200, -3600, "certificate has expired"},
+               {3600, 7200, "certificate is not yet valid"}};
+  for (const auto& c : cases) {
+    const TestCertificate certificate = ca_.Issue("127.0.0.1", false, c.from, c.until);
+    HttpServer server({.tls = &certificate, .keep_alive = false});
+    const auto refused = client_.Do({.url = Start(server), .tls = {.ca_pem = ca_.cert()}});
+    EXPECT_TRUE(absl::IsUnauthenticated(refused.status())) << refused.status();
+    EXPECT_THAT(std::string(base::Message(refused.status())), testing::HasSubstr(c.words));
+  }
+}
+
 TEST_F(ClientTls, RefusesStrangersUnlessInsecure) {
   HttpServer server({.tls = &server_cert_, .keep_alive = false});
   const std::string url = Start(server);

@@ -46,14 +46,14 @@ void Extend(X509* certificate, X509* issuer, int nid, const std::string& value) 
   X509_EXTENSION_free(extension);
 }
 
-CertPtr Unsigned(const std::string& name, EVP_PKEY* key) {
+CertPtr Unsigned(const std::string& name, EVP_PKEY* key, long from, long until) {
   CertPtr certificate(X509_new(), X509_free);
   X509_set_version(certificate.get(), 2);
   uint64_t serial = 0;
   RAND_bytes(reinterpret_cast<unsigned char*>(&serial), sizeof(serial));
   ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate.get()), serial >> 1);
-  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -3600);
-  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 24L * 3600);
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), from);
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), until);
   X509_set_pubkey(certificate.get(), key);
   X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate.get()), "CN", MBSTRING_UTF8,
                              reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
@@ -68,7 +68,7 @@ struct TestAuthority::Impl {
 };
 
 TestAuthority::TestAuthority(const std::string& name) : impl_(std::make_unique<Impl>()) {
-  impl_->certificate = Unsigned(name, impl_->key.get());
+  impl_->certificate = Unsigned(name, impl_->key.get(), -3600, 24L * 3600);
   X509* certificate = impl_->certificate.get();
   X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
   Extend(certificate, certificate, NID_basic_constraints, "critical,CA:TRUE");
@@ -80,9 +80,10 @@ TestAuthority::TestAuthority(const std::string& name) : impl_(std::make_unique<I
 
 TestAuthority::~TestAuthority() = default;
 
-TestCertificate TestAuthority::Issue(const std::string& name, bool only) const {
+TestCertificate TestAuthority::Issue(const std::string& name, bool only, long from,
+                                     long until) const {
   const KeyPtr key(EVP_EC_gen("P-256"), EVP_PKEY_free);
-  const CertPtr certificate = Unsigned(name, key.get());
+  const CertPtr certificate = Unsigned(name, key.get(), from, until);
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(impl_->certificate.get()));
   const bool address = name.find_first_not_of("0123456789.") == std::string::npos;
   std::string names = (address ? "IP:" : "DNS:") + name;

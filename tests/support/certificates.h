@@ -23,7 +23,11 @@ class TestAuthority {
   const std::string& cert() const { return cert_; }
   // A certificate for a server or a client: common name `name`; alternative names are `name`,
   // localhost and 127.0.0.1 (only `name`, when it is neither of the two and `only` is set).
-  TestCertificate Issue(const std::string& name, bool only = false) const;
+  TestCertificate Issue(const std::string& name, bool only = false) const {
+    return Issue(name, only, -3600, 24L * 3600);
+  }
+  // Valid between the two, seconds from now.
+  TestCertificate Issue(const std::string& name, bool only, long from, long until) const;
 
  private:
   struct Impl;

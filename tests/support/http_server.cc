@@ -52,8 +52,14 @@ HttpServer::HttpServer(Options options) : options_(options), server_(MakeServer(
 }
 
 std::string HttpServer::Start() {
-  port_ = server_->bind_to_any_port("127.0.0.1");
-  NEAP_CHECK(port_ > 0, "no free port");
+  if (options_.port == 0) {
+    port_ = server_->bind_to_any_port("127.0.0.1");
+    NEAP_CHECK(port_ > 0, "no free port");
+  } else {
+    NEAP_CHECK(server_->bind_to_port("127.0.0.1", options_.port), "port {} is taken",
+               options_.port);
+    port_ = options_.port;
+  }
   thread_ = std::thread([this] { server_->listen_after_bind(); });
   while (!server_->is_running()) std::this_thread::yield();
   return (options_.tls != nullptr ? "https://127.0.0.1:" : "http://127.0.0.1:") +

@@ -50,6 +50,7 @@ class HttpServer {
     const TestAuthority* client_ca = nullptr;  // and ask for a client certificate of this authority
     int threads = 64;                          // connections served at a time
     bool keep_alive = true;
+    int port = 0;  // to listen on; 0 = any
   };
   HttpServer() : HttpServer(Options{}) {}
   explicit HttpServer(Options options);
