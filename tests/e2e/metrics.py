@@ -2,6 +2,7 @@
 metrics-server and an adapter are to a cluster: a TLS server that the API server's aggregation layer forwards to, registered by
 APIServices over a Service without a cluster's network (ExternalName localhost). Threads of its own; setters are for any thread.
 """
+import base64
 import datetime
 import http.server
 import json
@@ -9,6 +10,8 @@ import ssl
 import threading
 import time
 import urllib.parse
+
+from stack import wait_for
 
 NAMESPACE = "e2e-metrics"
 GROUPS = {
@@ -69,8 +72,6 @@ class MetricsServer:
 
     def register(self, cluster):
         """Announces the three groups and waits until the API server forwards to them."""
-        import base64
-        from stack import wait_for
         port = self.http.server_address[1]
         api = cluster.api
         api.post("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})

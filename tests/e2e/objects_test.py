@@ -1,11 +1,13 @@
 """The CRD on a real API server: what it refuses and in which words, its defaults, and how kubectl shows it."""
 import copy
+import glob
+import os
 import re
 
 import pytest
 import yaml
 
-from cluster import AUTOSCALERS, CRD, ApiError, wait_for
+from cluster import AUTOSCALERS, CRD, ROOT, ApiError, wait_for
 
 EXTERNAL = {"type": "External", "external": {"metric": {"name": "load"}, "target": {"type": "AverageValue", "averageValue": "10"}}}
 GOOD = {
@@ -92,9 +94,6 @@ def test_a_good_object_gets_its_defaults_and_unknown_fields_are_told(cluster):
 
 def test_examples_of_the_documents_are_accepted(cluster):
     """Every YAML block of docs/ that is an Autoscaler."""
-    import glob
-    import os
-    from cluster import ROOT
     found = 0
     for path in sorted(glob.glob(os.path.join(ROOT, "docs", "*.md"))) + [os.path.join(ROOT, "README.md")]:
         with open(path) as f:

@@ -1,5 +1,5 @@
 """Scaling on a real control plane: every metric type, every kind of target, and what others do meanwhile."""
-import json
+import socket
 
 import pytest
 
@@ -88,7 +88,6 @@ def test_a_metrics_api_that_fails_never_scales_down(shop):
 
 
 def test_a_redis_list(shop):
-    import socket
     shop.workload("worker")
     port = shop.stack.start_redis()
     shop.autoscaler("worker", trigger=f"{{type: redis, metadata: {{address: \"127.0.0.1:{port}\", listName: jobs, listLength: \"5\"}}}}",
@@ -172,7 +171,6 @@ def test_the_precondition_of_a_write_holds_on_the_server(shop, kind):
     zero = shop.api.get(path)["spec"]
     assert not zero.get("replicas"), zero
     status, body = patch(uid, {}, 3)
-    print(json.dumps(zero), status, body)
     assert status == 200 and shop.replicas("web", kind) == 3, (status, body, zero)
 
 

@@ -13,6 +13,7 @@ Prints the tables. The exit code is 1 when a decision differs.
 """
 import argparse
 import collections
+import concurrent.futures
 import datetime
 import json
 import os
@@ -68,24 +69,27 @@ class Twins:
         self.asked = {}       # series -> replicas that it asks for now
         self.pairs = [f"pair{i}" for i in range(pairs)]
         self.watched = []     # names of HPAs whose decisions are compared
-        for name in self.pairs:
+        self.varied = [f"{kind}{i}" for kind in SOURCES for i in range(len(BEHAVIORS))]
+        for name in self.pairs + self.varied:
             self.step(name, 2)
-            self.deployment(name + "-hpa", 2)
-            self.deployment(name + "-neap", 2)
+        deployments = [f"{name}-{who}" for name in self.pairs for who in ("hpa", "neap")] + self.varied
+        for name in deployments:
+            self.deployment(name, 2)
+        # Metrics have values from the first reconciliation on.
+        wait_for(lambda: all(self.ready(name) == 2 for name in deployments), 60, "the pods to be ready")
+        for name in self.pairs:
             metric = of(SOURCES["external"], name)
             self.hpa(name + "-hpa", metric, BEHAVIORS[0])
             cluster.api.post(f"/apis/neap.dev/v1alpha1/namespaces/{NAMESPACE}/autoscalers", {
                 "apiVersion": "neap.dev/v1alpha1", "kind": "Autoscaler", "metadata": {"name": name + "-neap"},
                 "spec": {"scaleTargetRef": self.target(name + "-neap"), "maxReplicas": 50, "period": "1s", "metrics": [metric],
                          "behavior": BEHAVIORS[0]}})
-        self.varied = []
         for kind, source in SOURCES.items():
             for i, behavior in enumerate(BEHAVIORS):
-                name = f"{kind}{i}"
-                self.varied.append(name)
-                self.step(name, 3)
-                self.deployment(name, 3)
-                self.hpa(name, of(source, name), behavior)
+                self.hpa(f"{kind}{i}", of(source, f"{kind}{i}"), behavior)
+
+    def ready(self, name):
+        return self.cluster.object(NAMESPACE, "Deployment", name)["status"].get("readyReplicas", 0)
 
     @staticmethod
     def target(name):
@@ -167,6 +171,11 @@ def milli(quantity):
     return int(quantity[:-1]) if quantity.endswith("m") else int(quantity) * 1000
 
 
+def plain(message):
+    """An event's text as the controller gave it."""
+    return message.removeprefix("(combined from similar events): ")
+
+
 class Pods:
     """The pods of one label app as they were at a time, from what the pod runner saw."""
 
@@ -197,8 +206,9 @@ def series_of(cluster, name, audit, answers):
     hpa = cluster.api.get(f"/apis/autoscaling/v2/namespaces/{NAMESPACE}/horizontalpodautoscalers/{name}")
     pods = Pods(cluster.pods.log, name)
     t0 = int(times[0][0]) - 1
+    moved = {}  # a time in a status -> what it is taken for
     ms = lambda at: round((at - t0) * 1000)  # noqa: E731
-    relative = lambda text: None if text is None else ms(seconds(text))  # noqa: E731
+    relative = lambda text: None if text is None else ms(moved.get(text, seconds(text)))  # noqa: E731
     texts = {}  # event's name -> its type, reason, message: a repeated one is patched
     ticks = []
     for i, (at, get) in enumerate(times[:-1]):  # the last may not have ended
@@ -211,22 +221,25 @@ def series_of(cluster, name, audit, answers):
         for e in here:
             if e["objectRef"].get("resource") != "events" or e["verb"] not in ("create", "patch") or e["responseStatus"]["code"] >= 300:
                 continue
+            event, key = e["requestObject"], e["objectRef"].get("name")
             if e["verb"] == "create":
-                event = e["requestObject"]
+                key = event["metadata"]["name"]
                 about = event.get("involvedObject") or event.get("regarding")
-                texts[event["metadata"]["name"]] = (about["name"], {k: event.get(k) for k in ("type", "reason")} |
-                                                    {"message": event.get("message") or event.get("note")})
-            about, text = texts.get(e["objectRef"]["name"], (None, None))
+                texts[key] = (about["name"], {k: event.get(k) for k in ("type", "reason")} | {"message": plain(event.get("message") or event.get("note"))})
+            elif key in texts and event.get("message"):  # several that are similar become one, whose text changes
+                texts[key] = (texts[key][0], texts[key][1] | {"message": plain(event["message"])})
+            about, text = texts.get(key, (None, None))
             if about == name:
                 events.append(text)
-        expect = {"puts": [], "scaledTo": None, "statusWritten": bool(statuses), "events": events}
+        expect = {"puts": [], "scaledTo": None, "statusWritten": bool(statuses), "events": events,
+                  "reconcileError": any(event["type"] == "Warning" for event in events)}
         now = at
         if statuses:
             status = statuses[-1]["requestObject"]["status"]
-            transitions = [seconds(c["lastTransitionTime"]) for c in status.get("conditions", [])]
-            transitions += [seconds(status["lastScaleTime"])] if status.get("lastScaleTime") else []
-            # What is stamped by whole seconds was stamped a little after the GET returned.
-            now = max([at] + [t for t in transitions if at - 1 < t <= at + 1])
+            transitions = [c["lastTransitionTime"] for c in status.get("conditions", [])] + [status.get("lastScaleTime") or hpa["metadata"]["creationTimestamp"]]
+            # Stamped a little after the GET returned, in whole seconds, and maybe on both sides of a full one: that counts as now.
+            now = max([at] + [seconds(t) for t in transitions if at - 1 < seconds(t) <= at + 1])
+            moved |= {t: int(now) for t in transitions if at - 1 < seconds(t) <= at + 1}
             expect["status"] = {
                 "currentReplicas": status.get("currentReplicas", 0), "desiredReplicas": status.get("desiredReplicas", 0),
                 "lastScaleTime": relative(status.get("lastScaleTime")), "observedGeneration": status.get("observedGeneration", 0),
@@ -311,10 +324,11 @@ def decisions(cluster, twins, audit, binaries, save):
 
 # ---- (c)
 
-def requests(audit, since, until):
+def requests(audit, since, until, namespace):
+    """Of each, in a namespace; long watches are not counted, since they end rarely."""
     counts = collections.Counter()
     for e in audit:
-        if since <= seconds(e["stageTimestamp"]) < until and e["stage"] == "ResponseComplete":
+        if since <= seconds(e["stageTimestamp"]) < until and e["stage"] == "ResponseComplete" and f"/namespaces/{namespace}/" in e["requestURI"]:
             counts["hpa" if e["user"]["username"] == HPA_USER else "neap" if e["user"]["username"].startswith("neap") else ""] += 1
     return counts
 
@@ -325,8 +339,6 @@ def many(cluster, stack, manager, count, progress):
     before = {who: sum(p.resident_bytes() for p in ps) for who, ps in processes.items()}
     namespace = "many"
     cluster.create(f"{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}")
-    import concurrent.futures
-
     def make(i):
         for who in ("hpa", "neap"):
             name = f"{who}{i}"
@@ -347,10 +359,13 @@ def many(cluster, stack, manager, count, progress):
     progress(f"{count} objects of each are made; they settle")
     time.sleep(60)
     cpu = {who: sum(p.cpu_seconds() for p in ps) for who, ps in processes.items()}
+    began = time.time()
     time.sleep(120)
-    return {who: ((sum(p.cpu_seconds() for p in ps) - cpu[who]) / 2 / count * 1000,
-                  (sum(p.resident_bytes() for p in ps) - before[who]) / count * 1000 / 2**20,
-                  sum(p.resident_bytes() for p in ps) / 2**20) for who, ps in processes.items()}
+    asked = requests(cluster.audit(), began, began + 115, namespace)
+    return {who: {"cpu": (sum(p.cpu_seconds() for p in ps) - cpu[who]) / 2 / count * 1000,
+                  "growth": (sum(p.resident_bytes() for p in ps) - before[who]) / count * 1000 / 2**20,
+                  "whole": sum(p.resident_bytes() for p in ps) / 2**20, "requests": asked[who] / count / 115 * 60}
+            for who, ps in processes.items()}
 
 
 class Result:
@@ -376,10 +391,11 @@ def run(binaries, minutes, pairs, objects, seed, save=None, progress=print):
         audit = cluster.audit()
         result.reactions, result.missed = reactions(twins, audit)
         result.ticks, result.writes, result.report, result.agree = decisions(cluster, twins, audit, binaries, save)
-        counts = requests(audit, began + 30, ended)
+        counts = requests(audit, began + 30, ended, NAMESPACE)
         per = (ended - began - 30) / 60
         result.requests = {"hpa": counts["hpa"] / len(twins.watched) / per, "neap": counts["neap"] / len(twins.pairs) / per}
         result.steps = len([s for s in twins.steps if s[1] in twins.pairs])
+        result.objects = objects
         result.many = many(cluster, stack, manager, objects, progress) if objects else None
     return result
 
@@ -395,8 +411,10 @@ def tables(result):
     lines += [f"without an answer: {m}" for m in result.missed]
     lines += ["", f"(c) API requests per target and minute: HPA at 15 s {result.requests['hpa']:.1f}, Neap at 1 s {result.requests['neap']:.1f}"]
     if result.many:
-        for who, (cpu, growth, whole) in result.many.items():
-            lines.append(f"    {who}: {cpu:.2f} CPU s per minute and 1,000 objects at 15 s, {growth:.1f} MiB for 1,000 objects ({whole:.0f} MiB in all)")
+        lines += ["", f"{result.objects} objects of each at 15 s, and in all what the pairs need:", "",
+                  "| | CPU s per minute and 1,000 objects | memory per 1,000 objects | in all | API requests per target and minute |", "|---|---|---|---|---|"]
+        lines += [f"| {name} | {m['cpu']:.2f} | {m['growth']:.1f} MiB | {m['whole']:.0f} MiB | {m['requests']:.1f} |"
+                  for name, m in (("HPA controller", result.many["hpa"]), ("neapd and neap-scalers", result.many["neap"]))]
     return "\n".join(lines)
 
 
