@@ -129,6 +129,7 @@ void ControlLoop::Route(std::vector<control::Action>& actions) {
                    [&](control::EmitEvent& a) { routes_.event(a); },
                    [&](control::DecisionRecord& a) { decision = &a; },
                    [](control::OutcomeRecord&) {},
+                   [&](control::ShardQuiet& a) { routes_.quiet(a); },
                },
                action);
   }

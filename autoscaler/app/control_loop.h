@@ -41,6 +41,7 @@ struct Routes {
   std::function<void(const control::EmitEvent&)> event;
   std::function<void(const control::DecisionRecord&)> decision;
   std::function<void(const control::OutcomeRecord&)> outcome;
+  std::function<void(const control::ShardQuiet&)> quiet;
   // After each step, with the controller; also the last time, when the loop has stopped.
   std::function<void(const control::Controller&)> after_step;
 };

@@ -12,6 +12,12 @@ class Budget {
  public:
   Budget(double per_second, double burst) : per_second_(per_second), burst_(burst), left_(burst) {}
 
+  // From now on; what is saved up beyond the new burst is lost. Refill first.
+  void Limit(double per_second, double burst) {
+    per_second_ = per_second;
+    burst_ = burst;
+    left_ = std::min(left_, burst_);
+  }
   void Refill(absl::Time now) {
     if (refilled_at_ != absl::InfinitePast()) {
       left_ += absl::ToDoubleSeconds(now - refilled_at_) * per_second_;
@@ -29,8 +35,8 @@ class Budget {
   }
 
  private:
-  const double per_second_;
-  const double burst_;
+  double per_second_;
+  double burst_;
   double left_;
   absl::Time refilled_at_ = absl::InfinitePast();
 };

@@ -23,12 +23,16 @@ Controller::Impl::Impl(ControllerOptions options)
         NEAP_CHECK(options.statuses_per_second > 0 && options.status_burst >= 1,
                    "budget of {} statuses per second, burst {}", options.statuses_per_second,
                    options.status_burst);
+        NEAP_CHECK(options.shards >= 0, "{} shards", options.shards);
         return std::move(options);
       }()),
+      shards_(static_cast<size_t>(options_.shards)),
       stored_(options_.histories),
       queries_(&pods_),
       slots_(options_.writes_per_second, options_.write_burst),
-      statuses_(options_.statuses_per_second, options_.status_burst) {}
+      statuses_(options_.statuses_per_second, options_.status_burst) {
+  ShareBudgets();
+}
 
 std::vector<Action> Controller::Impl::Step(std::vector<Message> inbox, absl::Time now) {
   now_ = std::max(now, now_);
@@ -71,6 +75,7 @@ std::vector<Action> Controller::Impl::Step(std::vector<Message> inbox, absl::Tim
     counters_.polls += poll.trigger_ids.size();
     actions_.emplace_back(std::move(poll));
   }
+  TellQuiet();
   return std::move(actions_);
 }
 
@@ -145,8 +150,9 @@ bool Controller::Impl::AllSynced() const {
   for (const std::string& ns : watched_namespaces_) {
     if (!synced(pod_views_, ns)) return false;
   }
-  return std::all_of(targets_.begin(), targets_.end(),
-                     [](const auto& entry) { return entry.second->scale->known; });
+  return std::all_of(targets_.begin(), targets_.end(), [](const auto& entry) {
+    return !entry.second->held || entry.second->scale->known;
+  });
 }
 
 void Controller::Impl::Describe(Target& target, TargetInfo* info) {
@@ -175,7 +181,8 @@ void Controller::Impl::Describe(Target& target, TargetInfo* info) {
 }
 
 bool Controller::Impl::Next(std::string_view after, TargetInfo* info) {
-  const auto next = targets_.upper_bound(after);
+  auto next = targets_.upper_bound(after);
+  while (next != targets_.end() && !next->second->held) ++next;
   if (next == targets_.end()) return false;
   Describe(*next->second, info);
   return true;
@@ -183,7 +190,7 @@ bool Controller::Impl::Next(std::string_view after, TargetInfo* info) {
 
 bool Controller::Impl::Find(std::string_view uid, TargetInfo* info) {
   Target* target = FindTarget(uid);
-  if (target == nullptr) return false;
+  if (target == nullptr || !target->held) return false;
   Describe(*target, info);
   return true;
 }
@@ -201,9 +208,18 @@ absl::Time Controller::NextDue() const { return impl_->NextDue(); }
 const ControllerOptions& Controller::options() const { return impl_->options(); }
 const ControllerCounters& Controller::counters() const { return impl_->counters(); }
 size_t Controller::targets() const { return impl_->targets(); }
+size_t Controller::shards_held() const { return impl_->shards_held(); }
 size_t Controller::subscriptions() const { return impl_->subscriptions(); }
 size_t Controller::waiting_writes() const { return impl_->waiting_writes(); }
 bool Controller::AllSynced() const { return impl_->AllSynced(); }
+void Controller::VisitHistories(
+    int shard,
+    const std::function<void(std::string_view uid, const KeptHistory& kept)>& visit) const {
+  impl_->VisitHistories(shard, visit);
+}
+std::optional<KeptHistory> Controller::HistoryOf(std::string_view uid) const {
+  return impl_->HistoryOf(uid);
+}
 bool Controller::NextTarget(std::string_view after, TargetInfo* info) const {
   return impl_->Next(after, info);
 }

@@ -14,11 +14,16 @@
 // answered or the round's deadline passed. Between two periodic decisions it is decided at once
 // where that is safe (ARCHITECTURE.md, life of a sample). While a write is under way it is not
 // decided.
+//
+// With shards (options) it knows every object, but subscribes, polls, watches, decides and reports
+// only the targets of those that it holds (ShardHeld). Of the others it keeps the spec and, where
+// it is told of it anyway, the scale: selectors make each other ambiguous across shards.
 #pragma once
 
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -34,7 +39,12 @@ namespace neap::control {
 struct ControllerOptions {
   core::HpaOptions hpa;
 
+  // Targets belong to so many shards by their uid (shard.h); none is held before ShardHeld says so.
+  // 0: no shards, every target is ours.
+  int shards = 0;
+
   // Writes of scales for the whole installation: tokens per second and how many may be saved up.
+  // Who holds a part of the shards uses that part of it, as of the statuses' budget below.
   double writes_per_second = 20;  // > 0
   int write_burst = 20;           // >= 1
 
@@ -111,6 +121,7 @@ struct ControllerCounters {
   uint64_t writes_withheld = 0;
   uint64_t writes_conflict = 0;
   uint64_t writes_failed = 0;  // gone, rejected, unknown
+  uint64_t writes_unsent = 0;  // the lease had run out
   uint64_t write_waits = 0;    // decisions that found no write slot
   uint64_t overruns = 0;       // a write that nobody answered
 };
@@ -133,13 +144,23 @@ class Controller {
 
   const ControllerOptions& options() const;
   const ControllerCounters& counters() const;
-  size_t targets() const;
+  size_t targets() const;      // that are ours to decide
+  size_t shards_held() const;  // 0 without shards
   size_t subscriptions() const;
   size_t waiting_writes() const;
   bool AllSynced() const;  // each view that is known or asked for has been listed completely
 
-  // The target with the least uid above `after` ("" for the first); false when there is none. For
-  // walking all in pieces between steps.
+  // What is to be kept of a shard, held or left: of its targets by uid, and of objects that are not
+  // listed yet what ShardHeld brought. Nothing of a target without history.
+  void VisitHistories(
+      int shard,
+      const std::function<void(std::string_view uid, const KeptHistory& kept)>& visit) const;
+
+  // Likewise of one target that is ours; nullopt when it is not, or has no history.
+  std::optional<KeptHistory> HistoryOf(std::string_view uid) const;
+
+  // The target of ours with the least uid above `after` ("" for the first); false when there is
+  // none. For walking all in pieces between steps.
   bool NextTarget(std::string_view after, TargetInfo* info) const;
   bool FindTarget(std::string_view uid, TargetInfo* info) const;
 

@@ -4,11 +4,13 @@
 //   due.cc        what a target waits for: periods, rounds, spacing, its write
 //   deciding.cc   observe, Decide, Remember
 //   writing.cc    write slots, PATCHes and their outcomes
+//   sharding.cc   which targets are ours: taking over, leaving, losing
 //   reporting.cc  status, events, quarantine
 //   controller.cc the step itself and what telemetry sees
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,7 +44,12 @@ class Controller::Impl {
 
   const ControllerOptions& options() const { return options_; }
   const ControllerCounters& counters() const { return counters_; }
-  size_t targets() const { return targets_.size(); }
+  size_t targets() const { return ours_; }
+  size_t shards_held() const;
+  std::optional<KeptHistory> HistoryOf(std::string_view uid);
+  void VisitHistories(
+      int shard,
+      const std::function<void(std::string_view uid, const KeptHistory& kept)>& visit) const;
   size_t subscriptions() const { return queries_.size(); }
   size_t waiting_writes() const { return queue_.size(); }
 
@@ -82,7 +89,10 @@ class Controller::Impl {
   void Take(ViewHeard heard);
   void Take(TriggerOpened opened);
   void Take(TriggerReading reading);
-  void Take(WriteOutcome outcome);  // writing.cc
+  void Take(WriteOutcome outcome);         // writing.cc
+  void Take(ShardHeld held);               // sharding.cc
+  void Take(const ShardLeaving& leaving);  // sharding.cc
+  void Take(const ShardLost& lost);        // sharding.cc
   void Add(SpecChange change);
   void Respec(Target& target, SpecChange change);
   void Remove(const std::string& uid);
@@ -94,6 +104,7 @@ class Controller::Impl {
   void Resolve(Target& target);
   void ResolvePods(Target& target, bool needs_pods);
   void CountPodNamespace(Target& target, bool counts);
+  void AskForScale(Target& target, bool asks);
   bool WatchesKind(const std::string& scope) const;
   ViewState& Heard(Views& views, const std::string& scope);
   bool FastOnPush(const Target& target, Query& query);
@@ -119,6 +130,7 @@ class Controller::Impl {
   // What the decision leaves when nothing was written.
   void RememberUntried(Target& target, const Kept& kept);
   void RememberSelector(Target& target, const std::string& key);
+  static void EnterSelector(Target& target, const std::string& key);
 
   // ---- writing.cc ----
   void Want(Target& target);  // its decision asks for a write
@@ -128,8 +140,34 @@ class Controller::Impl {
   void TendWrite(Target& target);
   bool SeenAsAsked(const Write& write);
   void Finish(const std::string& uid, core::ApplyResult result);
+  void FinishLeft(Target& target, const std::vector<core::Event>& events);  // sharding.cc
   Memory* MemoryOf(const std::string& uid);
   void Count(const core::ApplyResult& result);
+
+  // ---- sharding.cc ----
+  struct Shard {
+    enum class State : uint8_t { kElsewhere, kHeld, kLeaving };
+    State state = State::kElsewhere;
+    bool told_quiet = false;  // while leaving
+    // Of the last ShardHeld: what objects that have not appeared yet will go on from.
+    std::map<std::string, KeptHistory> histories;
+    absl::Time former_until = absl::InfinitePast();
+  };
+  Shard* FindShard(int shard);  // null: there is no such one
+  Shard::State StateOf(const Target& target) const;
+  bool IsKept(const Target& target) const;
+  void GoOn(Target& target);     // with what the former owner kept of it
+  void Hold(Target& target);     // it is ours from now on
+  void Release(Target& target);  // it is not any more; its write may still be under way
+  void ReleaseShard(int shard);
+  void TakeOver(Target& target);
+  void TellQuiet();
+  void ShareBudgets();
+  static std::optional<KeptHistory> KeptOf(const Target& target);  // nullopt: it has no history
+  static std::optional<int32_t> KnownReplicas(const Target& target);
+  static std::string KnownVersion(const Target& target);
+  bool IsBehind(const Target& target) const;
+  bool SpecsListed() const;
 
   // ---- reporting.cc ----
   // Its status is news, and `events` came. `conditions_changed`: others than it had at the last
@@ -160,6 +198,8 @@ class Controller::Impl {
   absl::Time now_ = absl::InfinitePast();
 
   std::map<std::string_view, std::unique_ptr<Target>> targets_;  // by their uid
+  size_t ours_ = 0;                                              // of them
+  std::vector<Shard> shards_;                                    // empty: all targets are ours
   std::map<std::string, core::History> stored_;  // of options, until their targets appear
   struct Retired {
     Memory memory;

@@ -76,6 +76,7 @@ void Controller::Impl::Observe(Target& target, bool takes_base, Kept& kept) {
 void Controller::Impl::Decide(Target& target, Cause cause) {
   Kept& kept = Keep();
   ++decided_in_step_;
+  TakeOver(target);
   Observe(target, cause == Cause::kPeriodic || cause == Cause::kSpecChange, kept);
   if (!target.in_round) target.awaited.clear();
   target.decided_at = now_;
@@ -127,6 +128,11 @@ void Controller::Impl::RememberSelector(Target& target, const std::string& key) 
       (verdict != core::Verdict::kComputed && verdict != core::Verdict::kFailed)) {
     return;
   }
+  EnterSelector(target, key);
+}
+
+void Controller::Impl::EnterSelector(Target& target, const std::string& key) {
+  if (target.pods == nullptr) return;
   std::vector<std::string>& keys = target.pods->remembered;
   const auto at = std::lower_bound(keys.begin(), keys.end(), key);
   if (at == keys.end() || *at != key) keys.insert(at, key);

@@ -56,7 +56,7 @@ bool Controller::Impl::Synced(const Target& target) const {
     const auto view = views.find(scope);
     return view != views.end() && view->second.synced;
   };
-  return target.scale->known && synced(spec_views_, target.source) &&
+  return target.scale->known && !IsBehind(target) && synced(spec_views_, target.source) &&
          (!target.needs_pods || synced(pod_views_, target.spec->key.ns));
 }
 
@@ -72,6 +72,10 @@ bool Controller::Impl::Silent(const Target& target) const {
 
 void Controller::Impl::Tend(Target& target) {
   if (target.memory.write) TendWrite(target);
+  if (!target.held) {
+    const auto& write = target.memory.write;
+    return SetWake(target, write ? write->until : absl::InfiniteFuture());
+  }
   if (target.in_round && (target.awaited.empty() || now_ >= target.round_until)) {
     target.in_round = false;
     target.ripe = target.round_cause;

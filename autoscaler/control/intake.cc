@@ -5,6 +5,7 @@
 
 #include "autoscaler/control/controller_impl.h"
 #include "autoscaler/control/digest.h"
+#include "autoscaler/control/shard.h"
 #include "autoscaler/control/subscriptions.h"
 
 namespace neap::control {
@@ -44,7 +45,9 @@ void Controller::Impl::Take(SpecChange change) {
   Target* target = FindTarget(change.uid);
   if (target == nullptr) return Add(std::move(change));
   target->source = change.source;
-  if (*target->spec == *change.spec) return;    // our own status came back
+  // Of a target that another process decides, its status is news; of ours it is what we wrote.
+  if (!target->held) target->memory.outcome.status = std::move(change.status);
+  if (target->spec == change.spec || *target->spec == *change.spec) return;
   if (target->spec->key != change.spec->key) {  // tables know it by its name
     Remove(change.uid);
     return Add(std::move(change));
@@ -82,33 +85,43 @@ void Controller::Impl::Add(SpecChange change) {
   target.source = change.source;
   target.spec = std::move(change.spec);
   target.spec_version = ++spec_version_;
+  if (!shards_.empty()) target.shard = ShardOf(target.uid, static_cast<int>(shards_.size()));
+  const bool ours = StateOf(target) == Shard::State::kHeld;
   if (const auto found = retired_.find(target.uid); found != retired_.end()) {
     target.memory = std::move(found->second.memory);
     retired_.erase(found);
+    if (!ours) target.memory.outcome.status = std::move(change.status);
+    // It vanished before its shard was taken over, with a write under way.
+    if (ours && IsKept(target)) GoOn(target);
   } else {
     target.memory.outcome.status = std::move(change.status);
     if (const auto stored = stored_.find(target.uid); stored != stored_.end()) {
       target.memory.outcome.history = std::move(stored->second);
       stored_.erase(stored);
     }
+    if (ours && !shards_.empty()) GoOn(target);
   }
-  target.conditions = DigestOf(target.memory.outcome.status.conditions);
-  target.written = DigestOf(target);
   target.timer = timers_.Add(&target);
-  target.wants_round = Cause::kPeriodic;
   targets_.emplace(target.uid, std::move(made));
   AimAt(target, RefOf(*target.spec));
-  Resolve(target);
-  target.next_due = NextPeriod(target);
-  Touch(target);
+  if (ours) {
+    Hold(target);
+  } else {
+    Resolve(target);
+    if (target.memory.write) Touch(target);
+  }
 }
 
 void Controller::Impl::Respec(Target& target, SpecChange change) {
   target.spec = std::move(change.spec);
   target.spec_version = ++spec_version_;
   target.withholds = false;
-  if (const TargetRef ref = RefOf(*target.spec); ref != *target.scale->ref) AimAt(target, ref);
+  if (const TargetRef ref = RefOf(*target.spec); ref != *target.scale->ref) {
+    AimAt(target, ref);
+    if (target.held) AskForScale(target, true);
+  }
   Resolve(target);
+  if (!target.held) return;
   target.next_due = NextPeriod(target);
   // What a former round was for is no longer asked; this decision polls anew.
   target.in_round = false;
@@ -134,8 +147,11 @@ void Controller::Impl::Remove(const std::string& uid) {
   LeaveStatusQueue(target);
   timers_.Remove(target.timer);
   std::erase(touched_, &target);
-  retired_[uid] = {.memory = std::move(target.memory), .at = now_};
-  retirements_.emplace_back(now_, uid);
+  if (target.held) --ours_;
+  if (target.held || target.memory.write) {
+    retired_[uid] = {.memory = std::move(target.memory), .at = now_};
+    retirements_.emplace_back(now_, uid);
+  }
   targets_.erase(found);
 }
 
@@ -148,20 +164,25 @@ void Controller::Impl::AimAt(Target& target, const TargetRef& ref) {
   targets.insert(std::lower_bound(targets.begin(), targets.end(), &target,
                                   [](const Target* a, const Target* b) { return a->uid < b->uid; }),
                  &target);
-  const std::string scope = ScaleTable::KindScope(ref);
-  ++kind_users_[scope];
-  watch_dirty_ = true;
-  const auto view = scale_views_.find(scope);
+  const auto view = scale_views_.find(ScaleTable::KindScope(ref));
   if (!target.scale->known && view != scale_views_.end() && view->second.synced) {
     scales_.Change({.target = ref, .scale = {}, .error = {}});  // the list had no such one
   }
 }
 
 void Controller::Impl::LeaveScale(Target& target) {
+  AskForScale(target, false);
   std::erase(target.scale->targets, &target);
-  const auto users = kind_users_.find(ScaleTable::KindScope(*target.scale->ref));
   target.scale = nullptr;
-  if (--users->second == 0) kind_users_.erase(users);
+}
+
+void Controller::Impl::AskForScale(Target& target, bool asks) {
+  if (asks == target.asks_for_scale) return;
+  target.asks_for_scale = asks;
+  target.scale->asking += asks ? 1 : -1;
+  const auto users = kind_users_.try_emplace(ScaleTable::KindScope(*target.scale->ref), 0).first;
+  users->second += asks ? 1 : -1;
+  if (users->second == 0) kind_users_.erase(users);
   watch_dirty_ = true;
 }
 
@@ -192,9 +213,14 @@ void Controller::Impl::Rescaled(const TargetRef& ref, ScaleTable::Effect effect)
   const ScaleTable::Entry* entry = scales_.Find(ref);
   if (entry == nullptr) return;
   for (Target* target : entry->targets) {
+    if (target->takeover && target->held) Touch(*target);  // it may be new enough now
     if (entry->scale && entry->scale->selector != target->selector) Resolve(*target);
     if (effect != ScaleTable::Effect::kReplicas) continue;
     const Write* write = target->memory.write.get();
+    if (!target->held) {
+      if (write != nullptr) Touch(*target);  // it may be what was asked
+      continue;
+    }
     const bool ours = write != nullptr && entry->scale && SeenAsAsked(*write);
     if (target->decided && !ours) {
       if (target->spec->guards == core::Guards::kNone && target->needs_pods) {
@@ -310,6 +336,11 @@ void Controller::Impl::Resolve(Target& target) {
         target.pod_selector = parsed->Text();
       }
     }
+  }
+  if (!target.held) {
+    ResolvePods(target, false);
+    if (!target.spec->paused) EnterSelector(target, target.spec->key.Text());
+    return;
   }
   const std::vector<Target::Use> before = std::move(target.uses);
   target.uses.clear();

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -132,14 +133,45 @@ struct TriggerReading {
 
 struct WriteOutcome {
   uint64_t write_id = 0;  // of PatchScale
-  core::ApplyResult
-      result;  // kinds kApplied .. kUnknown, kWithheld; `at` is set by Step, not by the sender
+  // `at` is set by Step, not by the sender. kNotTried: it was not sent, since meanwhile we were not
+  // allowed to; `error` says why. The target is observed again.
+  core::ApplyResult result;
   std::optional<core::Scale> scale;  // the server's reply, with kApplied
 };
 
-using Message =
-    std::variant<SpecChange, SpecGone, SpecsReplaced, ScaleChange, ScalesReplaced, PodChange,
-                 PodsReplaced, ViewHeard, TriggerOpened, TriggerReading, WriteOutcome>;
+// ---- in: shards
+// ------------------------------------------------------------------------------------------------------
+
+// What one owner of a target leaves to the next.
+struct KeptHistory {
+  core::History history;            // without `counted`: a reading's sequence is the process's own
+  std::optional<int32_t> replicas;  // the count up to which the events are complete
+  std::string scale_version;        // resourceVersion of the scale that was known; "": none
+  bool operator==(const KeptHistory&) const = default;
+};
+
+// With ControllerOptions.shards: from now on this process alone decides the shard's targets (again,
+// if it was told so before). `former_until` is when the former owner last renewed its lease: what
+// it did until then, beyond what it kept, is not known. InfinitePast: there was nobody, or it is
+// not known who; then the unknown ends now.
+struct ShardHeld {
+  int shard = 0;
+  std::map<std::string, KeptHistory> histories;  // by uid
+  absl::Time former_until = absl::InfinitePast();
+};
+// Decide nothing of it any more, finish what is under way, then say ShardQuiet. What its targets
+// remember is kept until the next ShardHeld.
+struct ShardLeaving {
+  int shard = 0;
+};
+// Somebody else may decide its targets by now: stop at once.
+struct ShardLost {
+  int shard = 0;
+};
+
+using Message = std::variant<SpecChange, SpecGone, SpecsReplaced, ScaleChange, ScalesReplaced,
+                             PodChange, PodsReplaced, ViewHeard, TriggerOpened, TriggerReading,
+                             WriteOutcome, ShardHeld, ShardLeaving, ShardLost>;
 
 // Thread-safe; called from I/O threads; must not block for long.
 using Sink = std::function<void(Message)>;
@@ -200,6 +232,11 @@ struct EmitEvent {
   core::Event event;
 };
 
+// The answer to ShardLeaving, once for each: nothing of the shard is under way any more.
+struct ShardQuiet {
+  int shard = 0;
+};
+
 // Why a target was decided at this moment.
 enum class Cause : uint8_t {
   kPeriodic,
@@ -230,6 +267,6 @@ struct OutcomeRecord {
 };
 
 using Action = std::variant<Subscribe, Poll, Watch, PatchScale, WriteStatus, EmitEvent,
-                            DecisionRecord, OutcomeRecord>;
+                            DecisionRecord, OutcomeRecord, ShardQuiet>;
 
 }  // namespace neap::control

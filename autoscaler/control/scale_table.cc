@@ -134,16 +134,28 @@ void ScaleTable::Written(const TargetRef& target, const std::optional<core::Scal
 
 void ScaleTable::KeepKinds(const std::vector<std::string>& kinds) {
   for (auto at = entries_.begin(); at != entries_.end();) {
-    const bool keep = !at->second.targets.empty() ||
-                      std::binary_search(kinds.begin(), kinds.end(), KindScope(at->first));
-    at = keep ? std::next(at) : entries_.erase(at);
+    const bool listed = std::binary_search(kinds.begin(), kinds.end(), KindScope(at->first));
+    if (!listed && at->second.targets.empty()) {
+      at = entries_.erase(at);
+      continue;
+    }
+    if (!listed) Forget(at->second);
+    ++at;
   }
+}
+
+void ScaleTable::Forget(Entry& entry) {
+  entry.known = false;
+  entry.scale.reset();
+  entry.error.reset();
+  entry.selector_error.reset();
+  entry.written_version.clear();
 }
 
 std::vector<TargetRef> ScaleTable::Wanted() const {
   std::vector<TargetRef> wanted;
   for (const auto& [target, entry] : entries_) {
-    if (!entry.targets.empty()) wanted.push_back(target);
+    if (entry.asking > 0) wanted.push_back(target);
   }
   return wanted;
 }

@@ -27,6 +27,7 @@ class ScaleTable {
     std::optional<std::string> selector_error;  // why scale->selector can't be parsed
     std::string written_version;   // resourceVersion of the reply to our last write; "" for none
     std::vector<Target*> targets;  // Autoscalers with this target, by uid
+    int asking = 0;                // of these, whose scale is to be watched
   };
 
   // What a message changed, as far as decisions care.
@@ -37,7 +38,8 @@ class ScaleTable {
     kReplicas,  // spec replicas, the object itself, or whether it can be read
   };
 
-  // The entry of `target`, made when new. Stays at its address until Forget or Drop.
+  // The entry of `target`, made when new. Stays at its address as long as
+  // an Autoscaler has it.
   Entry& Use(const TargetRef& target);
   Entry* Find(const TargetRef& target);
   // After the last target left: the entry stays while its kind is in use.
@@ -47,9 +49,10 @@ class ScaleTable {
   std::vector<TargetRef> Replace(const ScalesReplaced& list, uint64_t* ignored);
   // The reply to an applied write, or (without one) that `replicas` were written.
   void Written(const TargetRef& target, const std::optional<core::Scale>& reply, int32_t replicas);
-  // Forgets the scales of kinds that nobody asks for any more, except the listed ("group/kind",
-  // sorted).
+  // Forgets the scales of all kinds but the listed ("group/kind", sorted).
   void KeepKinds(const std::vector<std::string>& kinds);
+  // As if nothing had been told of it.
+  static void Forget(Entry& entry);
   // Every target that someone asks for, sorted.
   std::vector<TargetRef> Wanted() const;
 

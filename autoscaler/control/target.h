@@ -61,12 +61,24 @@ struct Target {
   uint64_t spec_version = 0;
   Memory memory;
 
+  // Whose it is.
+  int shard = 0;
+  bool held = false;  // it is ours; others are known by spec and selector alone
+  struct Takeover {   // what is still to be entered into the history, once the scale is known
+    std::optional<int32_t> replicas;  // that the former owner's events lead to
+    std::string scale_version;        // that it knew: an older one is not looked at
+    absl::Time former_until = absl::InfinitePast();
+    absl::Time since = absl::InfinitePast();  // it is ours
+  };
+  std::optional<Takeover> takeover;
+
   // What it looks at.
   ScaleTable::Entry* scale = nullptr;  // never null between messages
   std::string selector;  // of the scale, as read when queries and pods were last resolved
   std::optional<std::string> pod_selector;  // its canonical text
   PodTable::Set* pods = nullptr;            // null: no usable selector yet
   bool needs_pods = false;
+  bool asks_for_scale = false;        // it is counted among those whose scale is watched
   bool counts_pod_namespace = false;  // it is counted among those that need its namespace's pods
   struct Input {                      // one metric
     Query* query = nullptr;           // null: nothing can be asked

@@ -132,10 +132,6 @@ void Controller::Impl::Take(WriteOutcome outcome) {
   const std::string uid = writer->second;
   Write& write = *MemoryOf(uid)->write;
   outcome.result.at = now_;
-  if (outcome.result.kind == Kind::kNotTried) {
-    outcome.result.kind = Kind::kRejected;
-    if (outcome.result.error.empty()) outcome.result.error = "the write was not tried";
-  }
   if (outcome.result.kind == Kind::kUnknown) {
     write.unknown = std::move(outcome.result);
     write.until = now_ + options_.unknown_wait;
@@ -159,7 +155,8 @@ void Controller::Impl::Finish(const std::string& uid, core::ApplyResult result) 
   writers_.erase(write.id);
   Count(result);
   const bool withheld = result.kind == core::ApplyResult::Kind::kWithheld;
-  if (withheld && write.took_slot) slots_.GiveBack();
+  const bool unsent = result.kind == core::ApplyResult::Kind::kNotTried;
+  if ((withheld || unsent) && write.took_slot) slots_.GiveBack();
   const core::Status previous = memory.outcome.status;
   std::vector<core::MetricInput> metrics;
   for (size_t i = 0; i < write.specs.size(); ++i) {
@@ -179,8 +176,12 @@ void Controller::Impl::Finish(const std::string& uid, core::ApplyResult result) 
       .uid = uid, .decision_id = write.decision_id, .result = result, .outcome = &kept.outcome});
   Target* target = FindTarget(uid);
   if (target == nullptr) return;
+  if (result.kind == core::ApplyResult::Kind::kApplied) {
+    ++target->rescales;
+    if (target->takeover) target->takeover->replicas = write.asked;  // its event is entered
+  }
+  if (!target->held) return FinishLeft(*target, kept.outcome.events);
   target->withholds = withheld;
-  if (result.kind == core::ApplyResult::Kind::kApplied) ++target->rescales;
   const std::optional<core::Scale>& scale = target->scale->scale;
   const bool others = scale && (scale->spec_replicas != write.observed.spec_replicas ||
                                 scale->uid != write.observed.uid);
@@ -209,6 +210,7 @@ void Controller::Impl::Count(const core::ApplyResult& result) {
       ++counters_.writes_failed;
       break;
     case Kind::kNotTried:
+      ++counters_.writes_unsent;
       break;
   }
 }

@@ -404,6 +404,7 @@ class Simulation::Impl {
                      [&](const control::OutcomeRecord& a) {
                        for (Observer* observer : observers_) observer->OnOutcome(a, now());
                      },
+                     [](const control::ShardQuiet&) {},  // it has no shards
                  },
                  action);
     }

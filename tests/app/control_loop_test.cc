@@ -120,6 +120,7 @@ class World {
             control::TriggerOpened{.trigger_id = put->id, .metrics = {metric}, .error = {}});
       }
     };
+    routes.quiet = [](const control::ShardQuiet&) {};
     routes.poll = [this](control::Poll poll) {
       int64_t items = 0;
       {

@@ -223,6 +223,9 @@ std::string Desk::Line(const Action& action) {
     return fmt::format("decide {} {} {} -> {} {}", NameOf(record->uid), CauseName(record->cause),
                        d.current, d.desired, core::ReasonName(d.steps.back().reason));
   }
+  if (const auto* quiet = std::get_if<ShardQuiet>(&action)) {
+    return fmt::format("quiet {}", quiet->shard);
+  }
   const auto& outcome = std::get<OutcomeRecord>(action);
   if (on_outcome) on_outcome(outcome);
   return fmt::format("outcome {} {}", NameOf(outcome.uid), KindName(outcome.result.kind));
