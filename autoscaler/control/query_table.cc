@@ -120,13 +120,17 @@ void QueryTable::DropAbandoned() {
     const std::string id = query->id;
     changed_[id] = nullptr;
     queries_.Erase(id);
+    in_order_.Forget();
   }
   abandoned_.clear();
 }
 
 Query* QueryTable::Find(const std::string& id) {
-  auto* found = queries_.Find(id);
-  return found == nullptr ? nullptr : found->get();
+  return in_order_.Get([&](const Query& next) { return next.id == id; },
+                       [&]() -> Query* {
+                         auto* found = queries_.Find(id);
+                         return found == nullptr ? nullptr : found->get();
+                       });
 }
 
 void QueryTable::Fail(Query& query, core::ReadingError error) {

@@ -25,6 +25,7 @@ namespace neap::control {
 struct Target;
 
 struct Query {
+  base::Follower<Query> follower;
   uint64_t serial = 0;
   uint32_t timer = 0;
   std::string id;
@@ -99,6 +100,7 @@ class QueryTable {
 
   PodTable* pods_;
   base::Lookup<std::string_view, std::unique_ptr<Query>, base::StringHash> queries_;  // by their id
+  base::InOrder<Query> in_order_;  // as they are answered
   Timers<Query> deadlines_;
   std::map<std::string, Query*> changed_;  // by id; null: removed
   std::map<uint64_t, Query*> abandoned_;   // by serial: without users

@@ -394,8 +394,12 @@ class Invariants::Impl {
     }
     const core::ScalingRules& rules = up ? spec.behavior->scale_up : spec.behavior->scale_down;
     int64_t allowed = Allowed(w, rules, d.current, now_, up);
-    if (up && before.base) {  // between bases the way up is limited as of the last base
-      allowed = std::max(allowed, Allowed(w, rules, d.current, before.base->at, up));
+    // Between bases the way up is limited as of the last base, or as of the half second before it
+    // by which periodic decisions may come early.
+    if (up && before.base) {
+      for (const absl::Duration early : {absl::ZeroDuration(), absl::Milliseconds(500)}) {
+        allowed = std::max(allowed, Allowed(w, rules, d.current, before.base->at - early, up));
+      }
     }
     // A percentage is a double upstream: at its edge one more or less is upstream's rounding.
     const bool beyond = up ? d.desired > std::max<int64_t>(allowed + 1, spec.MinReplicas())

@@ -51,6 +51,8 @@ core::ReadingError BadAnswer(std::string_view what) {
 
 // What one query reads, found when it was opened.
 struct Query {
+  std::string id;
+  base::Follower<Query> follower;
   std::string_view type;  // one of control/subscriptions.h's, "" for a trigger
   std::string ns;
   std::string name;                         // of the resource or metric
@@ -102,6 +104,7 @@ class Pipeline::Impl {
   control::TriggerOpened Open(const control::Subscription& subscription) {
     Query& query = queries_[subscription.id];
     query = {};
+    query.id = subscription.id;
     all_[subscription.id] = &query;
     query.ns = subscription.ns;
     control::TriggerOpened opened{.trigger_id = subscription.id, .metrics = {}, .error = {}};
@@ -121,15 +124,18 @@ class Pipeline::Impl {
   void Close(std::string_view id) {
     all_.erase(std::string(id));
     queries_.Erase(id);
+    in_order_.Forget();
   }
 
   void CloseAll() {
     all_.clear();
     queries_.Clear();
+    in_order_.Forget();
   }
 
-  std::optional<Answer> Read(const std::string& id, uint64_t round, int64_t now) {
-    Query* query = queries_.Find(id);
+  std::optional<Answer> Read(std::string id, uint64_t round, int64_t now) {
+    Query* query = in_order_.Get([&](const Query& next) { return next.id == id; },
+                                 [&] { return queries_.Find(id); });
     if (query == nullptr) return std::nullopt;
     Answer answer{.reading = {}, .delay = spec_.pipeline.answer.Draw(random_)};
     if (faults_.empty()) {
@@ -137,7 +143,7 @@ class Pipeline::Impl {
     } else if (!ReadWithFaults(*query, now, &answer)) {
       return std::nullopt;
     }
-    answer.reading.trigger_id = id;
+    answer.reading.trigger_id = std::move(id);
     answer.reading.round = round;
     return answer;
   }
@@ -444,6 +450,7 @@ class Pipeline::Impl {
   ControlFaults faults_;
   std::multiset<int64_t> freezes_;  // when faults of that kind begin
   base::StringLookup<Query> queries_;
+  base::InOrder<Query> in_order_;      // as they are read
   std::map<std::string, Query*> all_;  // of the same, in the order of their ids
 };
 
@@ -457,8 +464,8 @@ control::TriggerOpened Pipeline::Open(const control::Subscription& query) {
 }
 void Pipeline::Close(std::string_view id) { impl_->Close(id); }
 void Pipeline::CloseAll() { impl_->CloseAll(); }
-std::optional<Pipeline::Answer> Pipeline::Read(const std::string& id, uint64_t round, int64_t now) {
-  return impl_->Read(id, round, now);
+std::optional<Pipeline::Answer> Pipeline::Read(std::string id, uint64_t round, int64_t now) {
+  return impl_->Read(std::move(id), round, now);
 }
 
 }  // namespace neap::sim

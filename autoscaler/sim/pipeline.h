@@ -47,7 +47,7 @@ class Pipeline {
     int64_t delay = 0;  // until it arrives, nanoseconds
   };
   // nullopt: nobody answers. The world stands at `now`.
-  std::optional<Answer> Read(const std::string& id, uint64_t round, int64_t now);
+  std::optional<Answer> Read(std::string id, uint64_t round, int64_t now);
 
  private:
   class Impl;

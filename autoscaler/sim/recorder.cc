@@ -252,7 +252,7 @@ class Recorder::Impl {
     const SeriesBuilder empty;
     SeriesBuilder load, wanted, have, ready, pending, demand, waiting, latency, spending;
     std::vector<Metric> metrics;
-    Target* next = nullptr;     // recorded after this one, the last time
+    base::Follower<Target> follower;
     uint64_t spec_version = 0;  // that `metrics` were named by
     Notes notes;
     uint64_t decision_id = 0;  // the last one, and what it wants
@@ -265,19 +265,16 @@ class Recorder::Impl {
     TargetResult result;
   };
 
-  // Whether the object is one of the run's; `found_` is it then. Targets are decided in nearly the
-  // same order period after period: whoever came next the last time is looked at first.
+  // Whether the object is one of the run's; `found_` is it then.
   bool Find(const std::string& uid) {
     if (found_ != nullptr && found_->uid == uid) return true;
-    if (found_ != nullptr && found_->next != nullptr && found_->next->uid == uid) {
-      found_ = found_->next;
-      return true;
-    }
-    Target* const* found = by_uid_.Find(uid);
-    if (found == nullptr) return false;
-    if (found_ != nullptr) found_->next = *found;
-    found_ = *found;
-    return true;
+    Target* const found = in_order_.Get([&](const Target& next) { return next.uid == uid; },
+                                        [&]() -> Target* {
+                                          Target* const* known = by_uid_.Find(uid);
+                                          return known == nullptr ? nullptr : *known;
+                                        });
+    if (found != nullptr) found_ = found;
+    return found != nullptr;
   }
 
   int64_t NanosAt(absl::Time when) const { return absl::ToInt64Nanoseconds(when - start_); }
@@ -467,6 +464,7 @@ class Recorder::Impl {
   const World* world_ = nullptr;  // as last shown
   std::vector<std::unique_ptr<Target>> targets_;
   base::StringLookup<Target*> by_uid_;
+  base::InOrder<Target> in_order_;                // as they are decided
   Target* found_ = nullptr;                       // last
   std::vector<std::vector<Target*>> targets_of_;  // by deployment
   std::vector<std::vector<int>> queues_of_;       // likewise

@@ -393,7 +393,7 @@ class Simulation::Impl {
     for (control::Action& action : actions) {
       std::visit(Overloaded{
                      [&](const control::Subscribe& a) { OnSubscribe(a); },
-                     [&](const control::Poll& a) { OnPoll(a); },
+                     [&](control::Poll& a) { OnPoll(std::move(a)); },
                      [&](const control::Watch& a) { OnWatch(a); },
                      [&](control::PatchScale& a) { OnPatch(std::move(a)); },
                      [&](control::WriteStatus& a) { OnStatus(std::move(a)); },
@@ -418,11 +418,11 @@ class Simulation::Impl {
   }
 
   // Answers that take equally long come together.
-  void OnPoll(const control::Poll& poll) {
+  void OnPoll(control::Poll poll) {
     std::vector<control::Message> batch;
     int64_t delay = 0;
-    for (const std::string& id : poll.trigger_ids) {
-      std::optional<Pipeline::Answer> answer = pipeline_.Read(id, poll.round, now_);
+    for (std::string& id : poll.trigger_ids) {
+      std::optional<Pipeline::Answer> answer = pipeline_.Read(std::move(id), poll.round, now_);
       if (!answer) continue;
       if (!batch.empty() && answer->delay != delay) {
         Send(std::exchange(batch, {}), now_ + delay);

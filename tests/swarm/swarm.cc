@@ -15,6 +15,7 @@
 #include <string>
 
 #include "autoscaler/base/duration.h"
+#include "autoscaler/core/explain.h"
 #include "autoscaler/sim/invariants.h"
 #include "tests/swarm/scenario.h"
 
@@ -23,11 +24,19 @@ namespace {
 
 // Counts, so that a swarm that tries nothing is seen.
 struct Tried : public Observer {
-  void OnDecision(const control::DecisionRecord& record, absl::Time) override {
+  void OnDecision(const control::DecisionRecord& record, absl::Time now) override {
     ++decisions;
+    if (verbose) {
+      fmt::print("{} {}: {}\n", base::FormatTime(now), record.spec->key.Text(),
+                 core::Explain(*record.spec, *record.decision));
+    }
     if (record.decision->verdict == core::Verdict::kFailed) ++failed;
   }
-  void OnOutcome(const control::OutcomeRecord& record, absl::Time) override {
+  void OnOutcome(const control::OutcomeRecord& record, absl::Time now) override {
+    if (verbose && record.result.kind != core::ApplyResult::Kind::kNotTried) {
+      fmt::print("{} outcome {} of {}: {}\n", base::FormatTime(now),
+                 static_cast<int>(record.result.kind), record.uid, record.result.error);
+    }
     if (record.result.kind == core::ApplyResult::Kind::kApplied) ++applied;
   }
   void OnScale(int deployment, int32_t before, int32_t after, bool by_neap,
