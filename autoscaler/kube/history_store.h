@@ -7,9 +7,11 @@
 //     annotations: {neap.dev/epoch: "<epoch>"}     of the shard's lease, see shard_leases.h
 //   binaryData:    {<uid>: version byte, epoch, sequence, history}
 //
-// A target stays in the part that it came to; a new one goes to the first part of its hash that has
-// room, or else to a new part. Only what changed is sent, as a merge patch per part; there is one
-// write per shard under way, and what comes meanwhile is put together into the next.
+// A target stays in the part that it came to while it fits; a new one goes to the first part that
+// is not half full, or else to a new part, so that histories can grow where they are. What moves is
+// written to its new part before it is taken from the old one; of two copies the later one counts.
+// Only what changed is sent, as a merge patch per part, one after the other; what is to be saved
+// meanwhile is put together into the next.
 //
 // Who may write: the epoch. Load first writes its epoch into every part, so that nothing that a
 // former holder has sent can land afterwards; each write carries the part's resourceVersion as a
@@ -19,11 +21,11 @@
 // When to save is app's to say (ARCHITECTURE.md); the store has no timer. A Save that failed is not
 // tried again by itself: what it was given is kept and goes with the next Save.
 //
-// Errors of a Status name the ConfigMap and, where there is one, the key:
+// Errors name the ConfigMap and, where there is one, the key:
 //   Aborted             somebody else wrote the part meanwhile (409). The next Save reads it anew
 //   FailedPrecondition  a higher epoch is there: the shard is another's. Forget it
 //   ResourceExhausted   one history larger than a part
-//   InvalidArgument     a uid that no key can hold
+//   InvalidArgument     a uid that no key can hold; the server finds the ConfigMap invalid
 //   others              as the server or the transport say
 //
 // Owned by app. Functions are thread-safe and do not wait; callbacks run on the http::Client's
@@ -40,7 +42,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "autoscaler/kube/context.h"

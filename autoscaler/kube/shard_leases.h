@@ -1,5 +1,6 @@
 // ShardLeases: which shards of the targets this process may decide for. Targets hash by uid into
-// `shards` shards. Two kinds of Lease (coordination.k8s.io/v1) in one namespace say who does what:
+// `shards` shards (control/shard.h). Two kinds of Lease (coordination.k8s.io/v1) in one namespace
+// say who does what:
 //
 //   <name>-shard-<n>           who MAY decide shard n: its holder, while it renews.
 //                              leaseTransitions is the epoch: one more at each acquisition.
@@ -30,8 +31,8 @@
 // renew_interval per second, 6.3 for 3 members, 16 shards and the defaults. Taking, releasing and
 // each member's end are one request each.
 //
-// Errors (403, a conflict, the server gone) go to Context::report, a lease's repeated one once, and
-// to counts(). They end nothing: what is held stays held until its own deadline.
+// Errors (403, a conflict, the server gone) go to Context::report and to counts(). They end
+// nothing: what is held stays held until its own deadline.
 //
 // Owned by app. Functions are thread-safe and do not wait, except that the destructor waits for a
 // callback under way. Callbacks run on the http::Client's thread, must not block, and may call
@@ -45,7 +46,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "autoscaler/kube/context.h"
 
@@ -54,28 +54,33 @@ namespace neap::kube {
 struct ShardLeasesOptions {
   std::string ns;             // where the leases lie
   std::string name = "neap";  // of the installation: prefix of the leases' names
-  std::string identity;       // of this process, unlike every other's, earlier ones' too;
-                              // lower-case letters, digits, '-' and '.', as a pod's name
-  int shards = 16;            // 1 to 256
-  absl::Duration lease_duration = absl::Seconds(15);  // whole seconds; others wait this long
-  absl::Duration renew_deadline = absl::Seconds(10);  // < lease_duration; ours ends this long after
-                                                      // the last renewal was sent
-  absl::Duration retry_period = absl::Seconds(2);     // of lists, and of attempts that failed;
-                                                      // jittered down to 80 % (Context::watch)
-  absl::Duration renew_interval = absl::Seconds(4);  // < renew_deadline, a multiple of retry_period
+  // Of this process, unlike every other's, earlier ones' too; as a pod's name is made.
+  std::string identity;
+  int shards = 16;  // 1 to kMostShards
+  // Whole seconds; so long others wait for a holder that does not renew.
+  absl::Duration lease_duration = absl::Seconds(15);
+  // < lease_duration; ours ends so long after the last renewal was sent.
+  absl::Duration renew_deadline = absl::Seconds(10);
+  // Of lists, and of attempts that failed; lists come up to a fifth earlier
+  // (Context::watch.jitter).
+  absl::Duration retry_period = absl::Seconds(2);
+  absl::Duration renew_interval = absl::Seconds(4);  // + retry_period < renew_deadline
   absl::Duration timeout = absl::Seconds(5);         // of one request
   // For tests: the clock that leases are judged by (unset: base::SinceBoot), called on any thread,
   // and the wall clock of the stamps that we write (unset: absl::Now).
   std::function<absl::Duration()> elapsed = {};
   std::function<absl::Time()> wall = {};
 };
+inline constexpr int kMostShards = 256;
 
 // What is wrong with them, naming the option; OK when they can be used.
 absl::Status Check(const ShardLeasesOptions& options);
 
 struct ShardAcquired {
   int shard = 0;
-  int64_t epoch = 0;  // greater than that of every earlier holder
+  // Greater than that of every earlier holder: leaseTransitions, plus a million times the second in
+  // which the server made the lease, since one that somebody deleted counts from 1 again.
+  int64_t epoch = 0;
   // The former holder: its last renewal, on the wall clock of whoever made it, InfinitePast when
   // there never was one. Where it was released (`clean`), nothing of the former holder was sent
   // after that; else up to its renew_deadline after it.
@@ -132,9 +137,5 @@ class ShardLeases {
   class Impl;
   const std::shared_ptr<Impl> impl_;
 };
-
-// The shard of a target, 0 to shards - 1, by the uid of its Autoscaler: the same in every process
-// and version, since processes of two versions share the targets during an update.
-int ShardOf(std::string_view uid, int shards);
 
 }  // namespace neap::kube
