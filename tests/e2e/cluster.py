@@ -196,8 +196,9 @@ class Proxy:
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
         self.open = set()
-        self.flowing = threading.Event()
-        self.flowing.set()
+        self.held = set()  # sockets on which nothing passes
+        self.holding = False
+        self.moved = threading.Condition(self.lock)
         self.accepted = 0
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -216,13 +217,17 @@ class Proxy:
             with self.lock:
                 self.accepted += 1
                 self.open |= {near, far}
+                if self.holding:
+                    self.held |= {near, far}
             for a, b in ((near, far), (far, near)):
                 threading.Thread(target=self.pump, args=(a, b), daemon=True).start()
 
     def pump(self, source, sink):
         try:
             while data := source.recv(65536):
-                self.flowing.wait()
+                with self.lock:
+                    while source in self.held:
+                        self.moved.wait()
                 sink.sendall(data)
         except OSError:
             pass
@@ -244,14 +249,24 @@ class Proxy:
         """Breaks every connection; new ones are taken. How many it were."""
         with self.lock:
             sockets = list(self.open)
+            self.held.clear()
+            self.moved.notify_all()
         self.close(*sockets)
         return len(sockets) // 2
 
     def hold(self):
-        self.flowing.clear()
+        """No byte passes on any connection that is open or will be."""
+        with self.lock:
+            self.holding = True
+            self.held |= self.open
 
-    def release(self):
-        self.flowing.set()
+    def release(self, forget=False):
+        """New connections work; those held so far go on, too, unless `forget`."""
+        with self.lock:
+            self.holding = False
+            if not forget:
+                self.held.clear()
+                self.moved.notify_all()
 
     def stop(self):
         self.listener.close()
@@ -265,6 +280,8 @@ class Cluster:
         self.pods = self.metrics = None
         self.proxies = []
         self.assets = self.find_assets()
+        for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl"):
+            self.asset(name)
 
     def __enter__(self):
         try:

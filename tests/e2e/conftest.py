@@ -4,13 +4,15 @@ A test sees NEAP_BIN's neapd and neap-scalers as a cluster would: through the AP
 """
 import os
 import re
+import subprocess
 import sys
 
 import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from cluster import Cluster, Missing, Stack, wait_for  # noqa: E402
+from cluster import ROOT, Cluster, Missing, Stack, wait_for  # noqa: E402
+from local_pods import LocalPods  # noqa: E402
 
 # One metric, External, that asks for value / 10 replicas.
 LOAD = "{type: External, external: {metric: {name: load, selector: {matchLabels: {of: NAME}}}, target: {type: AverageValue, averageValue: \"10\"}}}"
@@ -29,16 +31,53 @@ def lacks(missing):
 def cluster():
     try:
         it = Cluster(os.environ["NEAP_BIN"])
-        it.start()
     except Missing as missing:
         lacks(missing)
-    try:
+    with it:
         it.install_crd()
         with open(os.path.join(HERE, "roles.yaml")) as f:
             it.create(f.read())
         yield it
-    finally:
-        it.stop()
+
+
+@pytest.fixture(scope="module")
+def machine():
+    """A control plane in which the pods of neap-system are real processes, for tests that install the chart."""
+    helm = subprocess.run([os.path.join(ROOT, "tools", "go-tools"), "helm"], text=True, stdout=subprocess.PIPE)
+    try:
+        if helm.returncode != 0:
+            raise Missing("helm can't be built, see above")
+        if os.getuid() != 0:
+            raise Missing("the chart's pods need root, for mount namespaces")
+        it = Cluster(os.environ["NEAP_BIN"])
+    except Missing as missing:
+        lacks(missing)
+    with it:
+        yield Machine(it, helm.stdout.strip())
+
+
+class Machine:
+    """Whose commands are run: helm and kubectl in the PATH, a home of its own."""
+
+    def __init__(self, cluster, helm):
+        self.cluster = cluster
+        self.pods = cluster.pods.local["neap-system"] = LocalPods(cluster, "neap-system", os.environ["NEAP_BIN"])
+        for folder in ("bin", "home"):
+            os.mkdir(cluster.path(folder))
+        os.symlink(helm, cluster.path("bin", "helm"))
+        os.symlink(cluster.asset("kubectl"), cluster.path("bin", "kubectl"))
+        self.env = {**os.environ, "PATH": cluster.path("bin") + ":" + os.environ["PATH"], "KUBECONFIG": cluster.kubeconfig, "HOME": cluster.path("home")}
+
+    def helm(self, *arguments):
+        done = subprocess.run(["helm", *arguments], cwd=ROOT, env=self.env, text=True, capture_output=True, timeout=180)
+        if done.returncode != 0:
+            self.print_logs()
+            raise RuntimeError(f"helm {' '.join(arguments)}: {done.stderr}")
+        return done.stdout
+
+    def print_logs(self):
+        for child in list(self.pods.processes.values()):
+            print(f"---- {child.name}\n{child.log()[-4000:]}")
 
 
 @pytest.fixture

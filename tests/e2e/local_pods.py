@@ -155,12 +155,21 @@ class LocalPods:
         elif "downwardAPI" in source:
             files = {i["path"]: self.field(pod, i["fieldRef"]["fieldPath"]) for i in source["downwardAPI"]["items"]}
         for name, text in files.items():
-            file = os.path.join(path, name)
-            with open(file + ".new", "w") as f:
-                f.write(text)
-            os.chown(file + ".new", 0, group)
-            os.chmod(file + ".new", stat.S_IMODE(mode))
-            os.replace(file + ".new", file)
+            self.write(os.path.join(path, name), text, group, mode)
+
+    @staticmethod
+    def write(path, text, group, mode):
+        with open(path + ".new", "w") as f:
+            f.write(text)
+        os.chown(path + ".new", 0, group)
+        os.chmod(path + ".new", stat.S_IMODE(mode))
+        os.replace(path + ".new", path)
+
+    def write_token(self, name, text):
+        """What a kubelet does to a pod's own token (the volume `token`) when it is renewed."""
+        path = os.path.join(self.folders[name], "token", "token")
+        was = os.stat(path)
+        self.write(path, text, was.st_gid, was.st_mode)
 
     def token(self, pod, seconds):
         """A token as a kubelet asks for it: bound to the pod."""

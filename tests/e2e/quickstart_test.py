@@ -7,11 +7,7 @@ import os
 import re
 import subprocess
 
-import pytest
-
-from cluster import ROOT, Cluster, Missing
-from conftest import lacks
-from local_pods import LocalPods
+from cluster import ROOT
 
 PAGE = os.path.join(ROOT, "docs", "quickstart-kubernetes.md")
 
@@ -29,43 +25,19 @@ def blocks():
     return [(parts[i], block) for i in range(1, len(parts), 2) for block in re.findall(r"^```sh\n(.*?)^```", parts[i + 1], re.M | re.S)]
 
 
-@pytest.fixture(scope="module")
-def machine():
-    """A control plane in which the chart's pods run, and the environment of whoever types the commands."""
-    helm = subprocess.run([os.path.join(ROOT, "tools", "go-tools"), "helm"], text=True, stdout=subprocess.PIPE)
-    try:
-        if helm.returncode != 0:
-            raise Missing("helm can't be built, see above")
-        cluster = Cluster(os.environ["NEAP_BIN"])
-        cluster.start()
-    except Missing as missing:
-        lacks(missing)
-    try:
-        cluster.pods.local["neap-system"] = LocalPods(cluster, "neap-system", os.environ["NEAP_BIN"])
-        os.mkdir(cluster.path("bin"))
-        os.symlink(helm.stdout.strip(), cluster.path("bin", "helm"))
-        os.symlink(cluster.asset("kubectl"), cluster.path("bin", "kubectl"))
-        home = cluster.path("home")
-        os.mkdir(home)
-        yield cluster, {**os.environ, "PATH": cluster.path("bin") + ":" + os.environ["PATH"], "KUBECONFIG": cluster.kubeconfig, "HOME": home,
-                        "REDIS_PORT": str(cluster.stack.start_redis())}
-    finally:
-        cluster.stop()
-
-
 def test_every_command_of_the_page(machine):
-    cluster, env = machine
+    cluster, env = machine.cluster, {**machine.env, "REDIS_PORT": str(machine.cluster.stack.start_redis())}
     headings = []
     for heading, commands in blocks():
         commands = commands.replace("redis.default.svc:6379", "127.0.0.1:" + env["REDIS_PORT"])
         done = subprocess.run(["bash", "-c", PROLOGUE + commands], cwd=ROOT, env=env, text=True, capture_output=True, timeout=180)
         print(f"---- {heading}\n{commands}\n{done.stdout}{done.stderr}")
-        for child in list(cluster.pods.local["neap-system"].processes.values()) if done.returncode else []:
-            print(f"---- {child.name}\n{child.log()[-4000:]}")
+        if done.returncode:
+            machine.print_logs()
         assert done.returncode == 0, heading
         headings.append(heading)
         if "lastDecision" in commands:
             assert "redis" in done.stdout and "propose" in done.stdout, done.stdout
     assert len(headings) >= 7 and headings[-1] == "Remove it"
     assert cluster.api.find("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/autoscalers.neap.dev") is None
-    assert cluster.pods.local["neap-system"].processes == {}
+    assert machine.pods.processes == {}

@@ -197,10 +197,8 @@ def test_somebody_elses_change(shop):
     shop.start_neapd()
     wait_for(lambda: shop.condition("web", "ScalingActive").get("status") == "True", 30, "web to be active")
     shop.cluster.kubectl("scale", "deploy", "web", "-n", shop.namespace, "--replicas", "8")
-    wait_for(lambda: (shop.cluster.object(shop.namespace, "Autoscaler", "web").get("status") or {}).get("currentReplicas") == 8, 30,
-             "it to be seen")
-    # A person's 8 is above what the metric asks for; the window of an hour remembers 3 alone, so it goes back to what is asked for.
-    shop.scales_to("web", 3)
+    # What a person wants is above what the metric asks for, and no recommendation: it goes back, as with the HPA, by a decision that says so.
+    wait_for(lambda: shop.writes("web") == [("admin", 8), ("neapd", 3)], 30, "it to be seen and decided")
     shop.cluster.kubectl("scale", "deploy", "web", "-n", shop.namespace, "--replicas", "0")
     wait_for(lambda: shop.condition("web", "ScalingActive").get("reason") == "ScalingDisabled", 30, "0 to switch it off, as with the HPA")
     assert shop.replicas("web") == 0

@@ -131,7 +131,8 @@ class Twins:
                 if min(due.values()) == float("inf"):
                     time.sleep(max(0.0, end - time.monotonic()))
                 continue
-            self.step(name, self.random.choice([n for n in range(2, 12) if n != self.asked[name]]))
+            # Beyond the tolerance of 10 %.
+            self.step(name, self.random.choice([n for n in range(2, 12) if abs(n / self.asked[name] - 1) > 0.15]))
             due[name] = time.monotonic() + 60 + self.random.uniform(0, SYNC)
             progress(f"{(end - time.monotonic()) / 60:.1f} minutes left, {len(self.steps)} steps")
 
