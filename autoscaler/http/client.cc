@@ -13,6 +13,7 @@
 #include "autoscaler/base/clock.h"
 #include "autoscaler/base/mutex.h"
 #include "autoscaler/base/status.h"
+#include "autoscaler/http/connections.h"
 #include "autoscaler/http/easy.h"
 
 namespace neap::http {
@@ -92,6 +93,7 @@ class Client::Loop {
   Id next_id_ NEAP_GUARDED_BY(mutex_) = 1;
 
   // The client's thread alone.
+  Connections connections_;
   std::map<Id, std::unique_ptr<Transfer>> transfers_;
   std::set<Id> aborted_;  // transfers to be ended before the next wait
   Timers timers_;
@@ -357,7 +359,8 @@ void Client::Loop::Supplied(Id id, absl::StatusOr<Request> request) {
 void Client::Loop::Perform(Transfer& begun) {
   const Id id = begun.id();
   CURL* easy = TakeEasy();
-  if (absl::Status prepared = begun.Prepare(easy, options_.user_agent); !prepared.ok()) {
+  if (absl::Status prepared = begun.Prepare(easy, options_.user_agent, connections_);
+      !prepared.ok()) {
     End(id, CURLE_OK, std::move(prepared));
     return;
   }
@@ -443,6 +446,9 @@ void Client::Loop::End(Id id, CURLcode result, absl::Status cause) {
   if (easy == nullptr) {  // its request has not come yet
     transfer->Finish(result, std::move(cause));
     return;
+  }
+  if (result == CURLE_OPERATION_TIMEDOUT || absl::IsDeadlineExceeded(cause)) {
+    transfer->DoubtConnection();
   }
   curl_multi_remove_handle(multi_, easy);  // harmless if it was never added
   transfer->Finish(result, std::move(cause));

@@ -74,8 +74,10 @@ Transfer::~Transfer() {
 
 std::string Transfer::Where() const { return request_.method + " " + RedactedUrl(request_.url); }
 
-absl::Status Transfer::Prepare(CURL* easy, const std::string& user_agent) {
+absl::Status Transfer::Prepare(CURL* easy, const std::string& user_agent,
+                               Connections& connections) {
   easy_ = easy;
+  connections_ = &connections;
   if (request_.timeout <= absl::ZeroDuration()) {
     return base::DeadlineExceeded("{}: no time left", Where());
   }
@@ -99,6 +101,8 @@ absl::Status Transfer::Prepare(CURL* easy, const std::string& user_agent) {
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 5L);
   curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, &Transfer::OnSocket);
   curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, this);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, &Connections::Close);
+  curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, connections_);
   curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, &Transfer::OnHeader);
   curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Transfer::OnBody);
@@ -107,10 +111,8 @@ absl::Status Transfer::Prepare(CURL* easy, const std::string& user_agent) {
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, Milliseconds(request_.connect_timeout));
   // Whatever encodings curl knows; a stream is left as it is, so that no event waits in a decoder.
   if (!is_stream_) curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-  if (request_.may_send) {
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &Transfer::OnSend);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
-  }
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, &Transfer::OnSend);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, this);
   if (!request_.unix_socket.empty()) {
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, request_.unix_socket.c_str());
   }
@@ -241,9 +243,11 @@ absl::Status Transfer::SetHeaders(std::string_view host_header) {
 }
 
 // After the connection is made, before the first byte of the request.
-int Transfer::OnSend(void* self, char*, char*, int, int) {
+int Transfer::OnSend(void* self, char*, char*, int, int local_port) {
   Transfer& transfer = *static_cast<Transfer*>(self);
-  if (transfer.request_.may_send()) {
+  transfer.local_port_ = local_port;
+  transfer.sent_at_ = transfer.connections_->Now();
+  if (!transfer.request_.may_send || transfer.request_.may_send()) {
     transfer.sent_ = true;
     return CURL_PREREQFUNC_OK;
   }
@@ -254,7 +258,8 @@ int Transfer::OnSend(void* self, char*, char*, int, int) {
   return CURL_PREREQFUNC_ABORT;
 }
 
-int Transfer::OnSocket(void*, curl_socket_t socket, curlsocktype) {
+int Transfer::OnSocket(void* self, curl_socket_t socket, curlsocktype) {
+  static_cast<Transfer*>(self)->connections_->Opened(socket);
   const unsigned milliseconds = kDeadPeerSeconds * 1000;
   // Unix sockets refuse it; that is fine.
   setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof(milliseconds));
@@ -268,8 +273,17 @@ size_t Transfer::OnBody(char* data, size_t size, size_t count, void* self) {
   return static_cast<Transfer*>(self)->Body({data, size * count});
 }
 
-size_t Transfer::Header(std::string_view line) {
+void Transfer::Heard() {
   ++activity_;
+  connections_->Heard(local_port_);
+}
+
+void Transfer::DoubtConnection() {
+  if (activity_ == 0) connections_->TimedOut(local_port_, sent_at_);
+}
+
+size_t Transfer::Header(std::string_view line) {
+  Heard();
   if (!abort_.ok()) return 0;
   header_bytes_ += line.size();
   if (header_bytes_ > kMaxHeaderBytes) {
@@ -317,7 +331,7 @@ void Transfer::HeadersComplete() {
 }
 
 size_t Transfer::Body(std::string_view chunk) {
-  ++activity_;
+  Heard();
   if (!abort_.ok()) return 0;
   if (!headers_done_) return chunk.size();  // of a redirect
   if (is_stream_) {

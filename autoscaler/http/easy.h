@@ -11,6 +11,7 @@
 #include <string>
 
 #include "autoscaler/http/client.h"
+#include "autoscaler/http/connections.h"
 
 namespace neap::http {
 
@@ -24,7 +25,7 @@ class Transfer {
   // The request of a transfer that was made before it was known; before Prepare.
   void Supply(Request request) { request_ = std::move(request); }
   // Sets all options on `easy` (fresh or reset). Errors: InvalidArgument.
-  absl::Status Prepare(CURL* easy, const std::string& user_agent);
+  absl::Status Prepare(CURL* easy, const std::string& user_agent, Connections& connections);
 
   // The exchange is over: calls the last callback, unless dropped. `cause` overrides curl's result
   // when it is an error.
@@ -40,13 +41,16 @@ class Transfer {
   absl::Duration idle_timeout() const { return request_.idle_timeout; }
   absl::Status IdleError() const;                  // the stream was silent for idle_timeout
   uint64_t activity() const { return activity_; }  // grows with each byte that arrives
+  // It ends for want of an answer: its connection is broken if nobody got one.
+  void DoubtConnection();
 
  private:
   static size_t OnHeader(char* data, size_t size, size_t count, void* self);
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
-  static int OnSend(void* self, char*, char*, int, int);
+  static int OnSend(void* self, char*, char*, int, int local_port);
   static int OnSocket(void* self, curl_socket_t socket, curlsocktype purpose);
 
+  void Heard();
   size_t Header(std::string_view line);
   size_t Body(std::string_view chunk);
   void HeadersComplete();
@@ -62,6 +66,9 @@ class Transfer {
   const StreamHandlers handlers_;
   const bool is_stream_;
   CURL* easy_ = nullptr;
+  Connections* connections_ = nullptr;  // with easy_
+  int local_port_ = 0;                  // of the connection it was sent on
+  absl::Duration sent_at_;
   curl_slist* headers_ = nullptr;
   curl_slist* connect_to_ = nullptr;
   std::array<char, CURL_ERROR_SIZE> error_text_{};
