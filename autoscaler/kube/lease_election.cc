@@ -128,6 +128,7 @@ absl::Duration LeaseElection::NextWake(absl::Duration now) const {
   at(list_at_);
   for (const auto& [name, seen] : seen_) at(ExpiresAt(seen));
   at(member_.try_at);
+  at(Deadline(member_));
   for (const Own& own : shards_) {
     if (own.state != Own::State::kHeld && own.state != Own::State::kReleasing) continue;
     at(own.try_at);

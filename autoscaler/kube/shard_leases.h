@@ -28,7 +28,7 @@
 //
 // Requests: each member lists the leases once per `retry_period` and renews its member lease and
 // its shards each `renew_interval`: with M members and K shards M / retry_period + (M + K) /
-// renew_interval per second, 6.3 for 3 members, 16 shards and the defaults. Taking, releasing and
+// renew_interval per second, 6.4 for 3 members, 16 shards and the defaults. Taking, releasing and
 // each member's end are one request each.
 //
 // Errors (403, a conflict, the server gone) go to Context::report and to counts(). They end

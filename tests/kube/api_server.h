@@ -82,6 +82,8 @@ class ApiServer {
     server_->Get(".*", serve);
     server_->Post(".*", serve);
     server_->Patch(".*", serve);
+    server_->Put(".*", serve);
+    server_->Delete(".*", serve);
     url_ = server_.Start();
   }
   ~ApiServer() { Stop(); }
@@ -109,7 +111,7 @@ class ApiServer {
 
   const std::string& url() const { return url_; }
 
-  // Replaces what was set before.
+  // Replaces what was set before. "/path/*" is for all names of a collection that have none.
   void On(const std::string& method, const std::string& path, Handler handler) {
     base::MutexLock lock(mutex_);
     handlers_[method + " " + path] = std::move(handler);
@@ -197,7 +199,11 @@ class ApiServer {
         }
         return;
       }
-      const auto at = handlers_.find(request.method + " " + request.path);
+      auto at = handlers_.find(request.method + " " + request.path);
+      if (at == handlers_.end()) {
+        at = handlers_.find(request.method + " " + request.path.substr(0, request.path.rfind('/')) +
+                            "/*");
+      }
       if (at != handlers_.end()) handler = at->second;
     }
     Give(handler ? handler(request)
