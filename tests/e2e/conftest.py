@@ -80,9 +80,13 @@ class Machine:
             print(f"---- {child.name}\n{child.log()[-4000:]}")
 
 
+def namespace_of(request):
+    return re.sub("[^a-z0-9]+", "-", request.node.name.lower())[:60].strip("-")
+
+
 @pytest.fixture
 def shop(cluster, request):
-    it = Shop(cluster, re.sub("[^a-z0-9]+", "-", request.node.name.lower())[:60].strip("-"))
+    it = Shop(cluster, namespace_of(request))
     with it.stack:
         yield it
         if hasattr(request.node, "failed_call"):

@@ -6,8 +6,9 @@ import os
 import pytest
 
 from cluster import wait_for
-from conftest import GROUPS, Shop
+from conftest import GROUPS, Shop, namespace_of
 
+CPU = "{type: Resource, resource: {name: cpu, target: {type: AverageValue, averageValue: 50m}}}"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/neap-system:neap"
 
 
@@ -19,7 +20,7 @@ def installed(machine):
 
 @pytest.fixture
 def shop(installed, request):
-    it = Shop(installed.cluster, "t-" + request.node.name.replace("_", "-")[5:45])
+    it = Shop(installed.cluster, namespace_of(request))
     with it.stack:
         yield it
         if hasattr(request.node, "failed_call"):
@@ -37,7 +38,7 @@ def test_its_rights_are_enough(installed, shop):
         shop.autoscaler(name, kind=kind)
     shop.workload("cpu", replicas=2)
     shop.cluster.metrics.set_usage(shop.namespace, "cpu", cpu="100m")
-    shop.autoscaler("cpu", metric="{type: Resource, resource: {name: cpu, target: {type: AverageValue, averageValue: 50m}}}", maxReplicas=4)
+    shop.autoscaler("cpu", metric=CPU, maxReplicas=4)
     shop.workload("pods", replicas=2)
     shop.cluster.metrics.set_pods(shop.namespace, "pods", "hits", "20")
     shop.autoscaler("pods", metric="{type: Pods, pods: {metric: {name: hits}, target: {type: AverageValue, averageValue: \"10\"}}}", maxReplicas=4)
@@ -59,14 +60,14 @@ def test_one_right_less_is_told(installed, shop, resource, verb):
     """And nothing else fails: with the right back, it goes on by itself."""
     shop.workload("web")
     shop.load("web", 30)
+    shop.cluster.metrics.set_usage(shop.namespace, "web", cpu="150m")
     role = shop.api.get(ROLE)
     less = [{**rule, "verbs": [v for v in rule["verbs"] if v != verb]} if resource in rule.get("resources", []) else rule for rule in role["rules"]]
-    shop.api.merge(ROLE, {"rules": less})
+    shop.api.merge(ROLE, {"rules": [rule for rule in less if rule["verbs"]]})
     try:
         if verb == "list":  # what is listed already is known
             installed.pods.process("neapd")[1].kill()
-        shop.autoscaler("web", metric="{type: Resource, resource: {name: cpu, target: {type: AverageValue, averageValue: 50m}}}" if resource == "pods" else None
-                        or "{type: External, external: {metric: {name: load}, target: {type: AverageValue, averageValue: \"10\"}}}")
+        shop.autoscaler("web", maxReplicas=3, **({"metric": CPU} if resource == "pods" else {}))
 
         def told():
             log = "".join(p.log() for (_, c), p in list(installed.pods.processes.items()) if c == "neapd")
@@ -75,8 +76,7 @@ def test_one_right_less_is_told(installed, shop, resource, verb):
         assert shop.replicas("web") == 1 or resource == "autoscalers/status"
     finally:
         shop.api.merge(ROLE, {"rules": role["rules"]})
-    shop.cluster.metrics.set_usage(shop.namespace, "web", cpu="150m")
-    shop.scales_to("web", 3, seconds=90)
+    shop.scales_to("web", 3, seconds=120)
 
 
 def test_an_upgrade_changes_no_count(installed, shop):
@@ -104,8 +104,7 @@ def test_a_token_that_is_renewed_is_read_again(installed, shop):
     shop.autoscaler("web")
     shop.scales_to("web", 2, seconds=60)
     installed.pods.write_token(name, "no.such.token")
+    installed.pods.process("neapd")[1].wait_log("(?i)unauthorized|401", 150)  # a file is read once a minute
     shop.load("web", 40)
-    installed.pods.process("neapd")[1].wait_log("(?i)unauthorized|401", 120)
-    assert shop.replicas("web") == 2
     installed.pods.write_token(name, good)
     shop.scales_to("web", 4, seconds=120)
