@@ -19,6 +19,7 @@
 #include "autoscaler/app/inbox.h"
 #include "autoscaler/app/object_table.h"
 #include "autoscaler/app/report_log.h"
+#include "autoscaler/app/rivals.h"
 #include "autoscaler/base/clock.h"
 #include "autoscaler/base/mutex.h"
 #include "autoscaler/base/status.h"
@@ -31,6 +32,7 @@
 #include "autoscaler/kube/autoscaler_view.h"
 #include "autoscaler/kube/context.h"
 #include "autoscaler/kube/event_writer.h"
+#include "autoscaler/kube/hpa_view.h"
 #include "autoscaler/kube/objects/status_json.h"
 #include "autoscaler/kube/pod_views.h"
 #include "autoscaler/kube/scale_views.h"
@@ -43,6 +45,7 @@
 #include "autoscaler/telemetry/process_metrics.h"
 #include "autoscaler/telemetry/records.h"
 #include "autoscaler/telemetry/server.h"
+#include "autoscaler/telemetry/shadows.h"
 
 namespace neap::app {
 namespace {
@@ -51,6 +54,10 @@ using Sample = telemetry::ProcessMetrics::Sample;
 
 // A controller that has not stepped for so long hangs: /healthz fails, and Kubernetes restarts us.
 constexpr absl::Duration kStuckAfter = absl::Seconds(30);
+
+// How long the start waits until it is known which targets HPAs scale. What is decided before can't
+// be written, and waits for another period.
+constexpr absl::Duration kHpaPatience = absl::Seconds(2);
 
 // How long the start waits for scalers that are not there yet.
 constexpr absl::Duration kScalerPatience = absl::Seconds(2);
@@ -112,7 +119,9 @@ class Neapd::Impl {
   explicit Impl(const Options& options)
       : options_(options),
         wants_api_(std::ranges::find(options_.sources, kube::kApiSource) != options_.sources.end()),
+        watches_hpas_((options.watch_hpas && !options.dry_run) || options.shadow_hpas),
         objects_(options.dry_run),
+        rivals_(watches_hpas_ && !options.dry_run),
         metrics_(std::string(base::Version())) {}
   ~Impl() { Stop(); }
 
@@ -122,6 +131,10 @@ class Neapd::Impl {
 
  private:
   void MakeKube(kube::api::ClusterConfig config);
+  void WatchHpas();
+  kube::objects::DecodeOptions DecodeOptionsOfViews() const;
+  void NoteRival(const control::DecisionRecord& record);
+  void WriteRivals(const control::Controller& controller);
   void WatchAutoscalers();
   void OnNews(const kube::ObjectNews& news);
   absl::Status MakeJournal();
@@ -142,10 +155,13 @@ class Neapd::Impl {
   const bool wants_api_;  // Autoscaler objects of the API server are a source
   const base::Clock clock_;
   Inbox inbox_;
+  const bool watches_hpas_;
   ObjectTable objects_;
+  Rivals rivals_;
   telemetry::ProcessMetrics metrics_;
   telemetry::Records records_{std::string(base::Version()), options_.hpa,
                               [this] { inbox_.Wake(); }};
+  telemetry::Shadows shadows_{[this] { inbox_.Wake(); }};
   ReportLog reports_{clock_};
   DecisionLog decisions_{[](DecisionLog::Severity severity, std::string_view line) {
     severity == DecisionLog::Severity::kInfo ? telemetry::LogInfo(line)
@@ -163,6 +179,8 @@ class Neapd::Impl {
   std::unique_ptr<kube::StatusWriter> status_writer_;  // null when status is not written
   std::unique_ptr<kube::EventWriter> event_writer_;    // null when events are not written
   std::unique_ptr<kube::PodViews> pods_;
+  std::unique_ptr<kube::HpaView> hpas_;                // null when HPAs are not watched
+  std::vector<std::string> rival_news_;                // uids; the controller's thread
   std::unique_ptr<kube::AutoscalerView> autoscalers_;  // null without the api source
   std::atomic<bool> autoscalers_listed_ = false;
   std::unique_ptr<scalerhost::Host> host_;
@@ -189,7 +207,9 @@ absl::Status Neapd::Impl::Start() {
   MakeLoop();
   NEAP_RETURN_IF_ERROR(MakeServer());
   loop_->Start();
+  WatchHpas();
   AwaitScalers();
+  rivals_.Await(kHpaPatience);
   WatchAutoscalers();
   if (directory_ != nullptr) directory_->Start();
   return absl::OkStatus();
@@ -225,7 +245,8 @@ void Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
           const auto full = objects_.Complete(write.uid, write.status, clock_.Now());
           return kube::objects::EncodeStatus({.status = full.status,
                                               .own_conditions = full.own_conditions,
-                                              .explanation = write.explanation});
+                                              .explanation = write.explanation,
+                                              .metrics = write.metrics});
         });
   }
   if (options_.write_events) {
@@ -233,6 +254,76 @@ void Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
         context_, kube::EventWriterOptions{.instance = InstanceName()});
   }
   pods_ = std::make_unique<kube::PodViews>(context_);
+}
+
+kube::objects::DecodeOptions Neapd::Impl::DecodeOptionsOfViews() const {
+  kube::objects::DecodeOptions decode;
+  decode.unknown_fields_are_errors = false;
+  decode.default_period = options_.sync_period;
+  decode.scale_to_zero = options_.hpa.scale_to_zero;
+  return decode;
+}
+
+void Neapd::Impl::WatchHpas() {
+  if (!watches_hpas_) return;
+  kube::HpaHandlers handlers;
+  handlers.replaced = [this](std::vector<kube::HpaTarget> all) { rivals_.Replace(std::move(all)); };
+  handlers.changed = [this](kube::HpaTarget hpa) { rivals_.Put(std::move(hpa)); };
+  handlers.deleted = [this](const core::ObjectKey& key) { rivals_.Remove(key); };
+  handlers.unreadable = [this](const absl::Status& error) {
+    rivals_.SetUnreadable();
+    telemetry::LogWarning(fmt::format(
+        "HorizontalPodAutoscalers can't be read, so targets that they scale are not known{}: {}",
+        options_.shadow_hpas ? ", and none is shadowed" : "", base::Message(error)));
+  };
+  handlers.refused = [](const core::ObjectKey& key, const std::vector<std::string>& problems) {
+    telemetry::LogWarning(fmt::format("HorizontalPodAutoscaler {}: not shadowed: {}", key.Text(),
+                                      fmt::join(problems, "; ")));
+  };
+  // Known to the table before they are decided: by their mode nothing of them is ever written.
+  handlers.shadow = [this](const control::Message& message) {
+    const auto put = [this](const control::SpecChange& change) {
+      objects_.Put(change.uid, {.source = std::string(kube::kHpaSource),
+                                .mode = kube::objects::Mode::kDryRun,
+                                .own_conditions = {},
+                                .errors = {},
+                                .warnings = {}});
+    };
+    if (const auto* change = std::get_if<control::SpecChange>(&message)) put(*change);
+    if (const auto* all = std::get_if<control::SpecsReplaced>(&message)) {
+      for (const control::SpecChange& change : all->all) put(change);
+    }
+    objects_.Apply(std::string(kube::kHpaSource), message);
+  };
+  hpas_ = std::make_unique<kube::HpaView>(context_, DecodeOptionsOfViews(), std::move(handlers),
+                                          options_.shadow_hpas);
+}
+
+// On the controller's thread, with each decision: whether another controller scales the target.
+void Neapd::Impl::NoteRival(const control::DecisionRecord& record) {
+  if (!watches_hpas_ || objects_.Withheld(record.uid)) return;
+  std::string why = rivals_.Refusal(kube::TargetOf(*record.spec));
+  if (!objects_.SetRival(record.uid, why)) return;
+  telemetry::LogWarning(fmt::format("{}: {}", record.spec->key.Text(),
+                                    why.empty() ? "no HorizontalPodAutoscaler scales the target "
+                                                  "any more: Neap writes"
+                                                : why));
+  rival_news_.push_back(record.uid);
+}
+
+// Their conditions changed without a change of what the controller knows, so it writes none.
+void Neapd::Impl::WriteRivals(const control::Controller& controller) {
+  for (const std::string& uid : std::exchange(rival_news_, {})) {
+    control::TargetInfo info;
+    if (status_writer_ == nullptr || !objects_.InApi(uid) || !controller.FindTarget(uid, &info)) {
+      continue;
+    }
+    status_writer_->Write({.uid = uid,
+                           .key = info.spec->key,
+                           .kind = info.spec->kind,
+                           .status = *info.status,
+                           .explanation = core::Explain(*info.spec, *info.decision)});
+  }
 }
 
 void Neapd::Impl::WatchAutoscalers() {
@@ -244,12 +335,8 @@ void Neapd::Impl::WatchAutoscalers() {
     inbox_.Push(std::move(message));
     if (list) autoscalers_listed_ = true;
   };
-  kube::objects::DecodeOptions decode;
-  decode.unknown_fields_are_errors = false;
-  decode.default_period = options_.sync_period;
-  decode.scale_to_zero = options_.hpa.scale_to_zero;
   autoscalers_ = std::make_unique<kube::AutoscalerView>(
-      std::move(context), std::move(decode),
+      std::move(context), DecodeOptionsOfViews(),
       [this](const kube::ObjectNews& news) { OnNews(news); });
 }
 
@@ -333,7 +420,8 @@ Routes Neapd::Impl::MakeRoutes() {
     pods_->SetNamespaces(watch.pod_namespaces);
   };
   routes.patch = [this](const control::PatchScale& patch) {
-    if (writer_ == nullptr || objects_.Withheld(patch.uid)) {
+    if (writer_ == nullptr || objects_.Withheld(patch.uid) ||
+        !rivals_.Refusal(patch.target).empty()) {
       withheld_->Write(patch);
     } else {
       writer_->Write(patch);
@@ -352,6 +440,7 @@ Routes Neapd::Impl::MakeRoutes() {
     if (journal_ != nullptr) journal_->OnDecision(record, clock_.Now());
     records_.OnDecision(record, clock_.Now());
     decisions_.OnDecision(record, clock_.Now());
+    NoteRival(record);
     if (options_.verbosity == 0) return;
     telemetry::LogInfo(fmt::format("{}: {}", record.spec->key.Text(),
                                    core::Explain(*record.spec, *record.decision)));
@@ -364,6 +453,8 @@ Routes Neapd::Impl::MakeRoutes() {
   routes.after_step = [this](const control::Controller& controller) {
     decisions_.Sweep(controller.targets());
     records_.Serve(controller);
+    shadows_.Serve(controller);
+    WriteRivals(controller);
     if (journal_ == nullptr) return;
     journal_->EndStep(clock_.Now());
     const record::WriterCounters counters = journal_->counters();
@@ -395,6 +486,9 @@ absl::Status Neapd::Impl::MakeServer() {
   handlers.records = [this](const core::ObjectKey& key, absl::Duration patience) {
     return records_.Get(key, patience);
   };
+  if (options_.shadow_hpas) {
+    handlers.shadows = [this](absl::Duration patience) { return shadows_.Get(patience); };
+  }
   server_ = std::make_unique<telemetry::Server>(std::move(handlers));
   NEAP_ASSIGN_OR_RETURN(port_, server_->Start(options_.listen_address));
   telemetry::LogInfo(fmt::format("/metrics, /healthz, /readyz and /records at port {} ({})", port_,
@@ -506,9 +600,11 @@ void Neapd::Impl::Stop() {
   if (journal_ != nullptr) journal_->Close();
   inbox_.Close();
   records_.Close();
+  shadows_.Close();
   if (server_ != nullptr) server_->Stop();  // its handlers look at the parts below
   directory_.reset();
   autoscalers_.reset();
+  hpas_.reset();
   host_.reset();
   pods_.reset();
   scales_.reset();

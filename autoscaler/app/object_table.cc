@@ -11,6 +11,10 @@ namespace neap::app {
 
 using kube::objects::Mode;
 
+namespace {
+constexpr char kRivalReason[] = "TargetScaledByHPA";  // of conditions
+}  // namespace
+
 bool ObjectTable::Put(const std::string& uid, Object object) {
   base::MutexLock lock(mutex_);
   const auto [at, fresh] = objects_.try_emplace(uid);
@@ -68,6 +72,21 @@ bool ObjectTable::InApi(std::string_view uid) const {
   return at != objects_.end() && at->second.source == "api";
 }
 
+bool ObjectTable::SetRival(std::string_view uid, std::string why) {
+  base::MutexLock lock(mutex_);
+  const auto at = objects_.find(uid);
+  if (at == objects_.end()) return false;
+  std::unique_ptr<Rival>& rival = at->second.rival;
+  if (why == (rival == nullptr ? "" : rival->why)) return false;
+  if (why.empty()) {
+    rival.reset();
+  } else {
+    if (rival == nullptr) rival = std::make_unique<Rival>();
+    rival->why = std::move(why);
+  }
+  return true;
+}
+
 core::Condition ObjectTable::DryRunOf(const Entry& object) const {
   core::Condition out;
   out.type = std::string(kube::objects::kDryRunCondition);
@@ -82,6 +101,10 @@ core::Condition ObjectTable::DryRunOf(const Entry& object) const {
     out.message = "spec.mode is DryRun: the scale is not written";
   } else if (object.mode == Mode::kPaused) {
     out.message = "spec.mode is Paused: nothing is decided";
+  } else if (object.rival != nullptr) {
+    out.status = core::ConditionStatus::kTrue;
+    out.reason = kRivalReason;
+    out.message = object.rival->why;
   } else {
     out.message = "the scale is written";
   }
@@ -122,6 +145,13 @@ ObjectTable::FullStatus ObjectTable::Complete(std::string_view uid, core::Status
     }
     return true;
   });
+  for (core::Condition& condition : status.conditions) {
+    if (condition.type != "AbleToScale" || object.rival == nullptr) continue;
+    condition.status = core::ConditionStatus::kFalse;
+    condition.reason = kRivalReason;
+    condition.message = object.rival->why;
+    Date(condition, object.rival->able, now);
+  }
   core::Condition accepted = AcceptedOf(object);
   Date(dry_run, object.dry_run, now);
   Date(accepted, object.accepted, now);

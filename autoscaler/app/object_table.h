@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -42,9 +43,12 @@ class ObjectTable {
   bool Withheld(std::string_view uid) const NEAP_EXCLUDES(mutex_);
   // Whether the API server has the object, so that status and events can be written.
   bool InApi(std::string_view uid) const NEAP_EXCLUDES(mutex_);
-  // `status` with the conditions that Neap adds, DryRun and Accepted, as they stand now; their
-  // transition times are kept from call to call. What core says of a withheld change (its own
-  // DryRun condition) becomes the words of ours.
+  // Why its scale is not written although the object is Live: another controller writes it (see
+  // rivals.h); "" when none does. True: it is news.
+  bool SetRival(std::string_view uid, std::string why) NEAP_EXCLUDES(mutex_);
+  // `status` with the conditions that Neap adds, DryRun and Accepted, as they stand now, and
+  // AbleToScale False while there is a rival; their transition times are kept from call to call.
+  // What core says of a withheld change (its own DryRun condition) becomes the words of ours.
   struct FullStatus {
     core::Status status;
     std::vector<core::Condition> own_conditions;
@@ -65,12 +69,17 @@ class ObjectTable {
     std::optional<core::ConditionStatus> status;  // nullopt: it was never said
     absl::Time at = absl::InfinitePast();
   };
+  struct Rival {
+    std::string why;
+    Since able;  // of AbleToScale
+  };
   // Kept small: there is one of it per object.
   struct Entry {
     std::string source;
     kube::objects::Mode mode = kube::objects::Mode::kLive;
     Since dry_run;
     Since accepted;
+    std::unique_ptr<Rival> rival;
     std::vector<std::string> errors;
     std::vector<std::string> warnings;
   };

@@ -98,6 +98,14 @@ void AddOptions(CLI::App& app, Options& o) {
       "--dry-run", o.dry_run,
       "decide and report, but write nothing to the API server: no scale, and no status and "
       "events unless the next two say so");
+  app.add_option("--watch-hpas", o.watch_hpas,
+                 "watch HorizontalPodAutoscalers, and write no scale that one of them writes too")
+      ->capture_default_str()
+      ->type_name("BOOL");
+  app.add_flag(
+      "--shadow-hpas", o.shadow_hpas,
+      "decide HorizontalPodAutoscalers beside their controller, write nothing for them, and "
+      "compare: neapctl shadow");
   app.add_option("--write-qps", o.write_qps, "most scale writes per second")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);

@@ -29,6 +29,8 @@ struct Options {
   std::string scaler_tls_cert_file;  // with the key file, or neither
   std::string scaler_tls_key_file;
   bool dry_run = false;      // write nothing: no scale; no status and events unless asked for
+  bool watch_hpas = true;    // no scale is written that an HPA writes too
+  bool shadow_hpas = false;  // HPAs are decided in dry run, to be compared with what they did
   double write_qps = 20;     // PATCHes of scale per second, > 0
   bool write_status = true;  // default: !dry_run
   bool write_events = true;  // default: !dry_run

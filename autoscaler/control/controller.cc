@@ -174,6 +174,7 @@ void Controller::Impl::Describe(Target& target, TargetInfo* info) {
   }
   info->write_in_flight = target.memory.write != nullptr;
   info->waits_for_write = target.wait_key != absl::InfiniteFuture();
+  info->shadow = target.shadow.get();
   info->broken = target.broken;
   info->decisions = target.decisions;
   info->rescales = target.rescales;

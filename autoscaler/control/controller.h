@@ -32,6 +32,7 @@
 #include <vector>
 
 #include "autoscaler/control/messages.h"
+#include "autoscaler/control/shadow.h"
 #include "autoscaler/core/decide.h"
 
 namespace neap::control {
@@ -100,7 +101,8 @@ struct TargetInfo {
   std::vector<Metric> metrics;
   bool write_in_flight = false;
   bool waits_for_write = false;
-  std::string_view broken;  // why it is quarantined; "" when it is not
+  const Shadow* shadow = nullptr;  // set: another controller scales it
+  std::string_view broken;         // why it is quarantined; "" when it is not
   // Counters since the target appeared.
   uint64_t decisions = 0;
   uint64_t rescales = 0;  // applied

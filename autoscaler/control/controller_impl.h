@@ -94,6 +94,8 @@ class Controller::Impl {
   void Take(const ShardLeaving& leaving);  // sharding.cc
   void Take(const ShardLost& lost);        // sharding.cc
   void Add(SpecChange change);
+  // What the status of a shadowed object says its controller did.
+  void NoteOther(Target& target, const core::Status& status);
   void Respec(Target& target, SpecChange change);
   void Remove(const std::string& uid);
   void AimAt(Target& target, const TargetRef& ref);
@@ -105,6 +107,10 @@ class Controller::Impl {
   void ResolvePods(Target& target, bool needs_pods);
   void CountPodNamespace(Target& target, bool counts);
   void AskForScale(Target& target, bool asks);
+  // Whether its namespace's pods are watched: because metrics need them, or for the crash-loop
+  // guard while the workload says that at most half of its pods are ready, and a while longer, so
+  // that they are not listed with every restart. Decisions do not wait for the latter.
+  void NotePodNeed(Target& target);
   bool WatchesKind(const std::string& scope) const;
   ViewState& Heard(Views& views, const std::string& scope);
   bool FastOnPush(const Target& target, Query& query);
@@ -131,6 +137,7 @@ class Controller::Impl {
   void RememberUntried(Target& target, const Kept& kept);
   void RememberSelector(Target& target, const std::string& key);
   static void EnterSelector(Target& target, const std::string& key);
+  void CompareShadow(Target& target, const core::Observation& seen);
 
   // ---- writing.cc ----
   void Want(Target& target);  // its decision asks for a write
@@ -179,6 +186,7 @@ class Controller::Impl {
   void GrantStatuses();
   void LeaveStatusQueue(Target& target);
   void EmitStatus(Target& target);
+  std::string MetricsText(Target& target);
   bool MayAnnounce(Target& target, const core::Event& event);
   void Quarantine(Target& target, std::string why);
   static std::string BrokenObservation(const core::AutoscalerSpec& spec,

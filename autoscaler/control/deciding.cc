@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "autoscaler/control/controller_impl.h"
+#include "autoscaler/core/messages.h"
 
 namespace neap::control {
 namespace {
@@ -59,11 +60,12 @@ void Controller::Impl::Observe(Target& target, bool takes_base, Kept& kept) {
   if (entry.error) seen.scale_error = &*entry.error;
   if (entry.selector_error) seen.selector_error = &*entry.selector_error;
   if (target.pods != nullptr) {
-    if (target.needs_pods) {
+    if (target.counts_pod_namespace) {
       seen.pods = target.pods->pods;
       seen.requests = target.pods->requests;
     }
-    pods_.Overlapping(*target.pods, kept.key, !target.needs_pods, &kept.overlapping);
+    pods_.Overlapping(*target.pods, kept.key, !target.needs_pods, target.shadow != nullptr,
+                      &kept.overlapping);
     seen.overlapping = kept.overlapping;
   }
   seen.metrics = kept.metrics;
@@ -75,6 +77,7 @@ void Controller::Impl::Observe(Target& target, bool takes_base, Kept& kept) {
 
 void Controller::Impl::Decide(Target& target, Cause cause) {
   Kept& kept = Keep();
+  NotePodNeed(target);
   ++decided_in_step_;
   TakeOver(target);
   Observe(target, cause == Cause::kPeriodic || cause == Cause::kSpecChange, kept);
@@ -104,6 +107,7 @@ void Controller::Impl::Decide(Target& target, Cause cause) {
     ++target.failures;
   }
   RememberSelector(target, kept.key);
+  if (target.shadow) CompareShadow(target, kept.seen);
   actions_.emplace_back(DecisionRecord{.uid = target.uid,
                                        .decision_id = target.decision_id,
                                        .spec = kept.spec.get(),
@@ -120,6 +124,21 @@ void Controller::Impl::Decide(Target& target, Cause cause) {
   Want(target);
 }
 
+void Controller::Impl::CompareShadow(Target& target, const core::Observation& seen) {
+  const core::Decision& d = target.memory.decision;
+  const bool counted = d.verdict == core::Verdict::kComputed ||
+                       d.verdict == core::Verdict::kOutOfBounds ||
+                       d.verdict == core::Verdict::kDisabled;
+  if (!counted || seen.views_silent) return target.shadow->Unknown();
+  std::string reason;
+  if (d.rescale) {
+    const core::MetricSpec* winner =
+        d.winner < 0 ? nullptr : seen.metrics[static_cast<size_t>(d.winner)].spec;
+    reason = core::RescaleReasonText(d, winner);
+  }
+  target.shadow->Decided(now_, d.current, d.desired, std::move(reason));
+}
+
 // Upstream enters an object's selector once it is about to read its metrics; from then on others
 // with pods in common are ambiguous.
 void Controller::Impl::RememberSelector(Target& target, const std::string& key) {
@@ -133,7 +152,7 @@ void Controller::Impl::RememberSelector(Target& target, const std::string& key) 
 
 void Controller::Impl::EnterSelector(Target& target, const std::string& key) {
   if (target.pods == nullptr) return;
-  std::vector<std::string>& keys = target.pods->remembered;
+  std::vector<std::string>& keys = target.pods->remembered_of(target.shadow != nullptr);
   const auto at = std::lower_bound(keys.begin(), keys.end(), key);
   if (at == keys.end() || *at != key) keys.insert(at, key);
 }

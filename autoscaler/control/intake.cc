@@ -18,6 +18,9 @@ TargetRef RefOf(const core::AutoscalerSpec& spec) {
           .name = spec.target.name};
 }
 
+// How long pods that no metric needs stay watched after the workload was unhealthy.
+constexpr absl::Duration kUnhealthyFor = absl::Minutes(10);
+
 bool Contains(const std::vector<std::string>& list, const std::string& text) {
   return std::find(list.begin(), list.end(), text) != list.end();
 }
@@ -45,8 +48,12 @@ void Controller::Impl::Take(SpecChange change) {
   Target* target = FindTarget(change.uid);
   if (target == nullptr) return Add(std::move(change));
   target->source = change.source;
-  // Of a target that another process decides, its status is news; of ours it is what we wrote.
-  if (!target->held) target->memory.outcome.status = std::move(change.status);
+  if (target->shadow) {
+    NoteOther(*target, change.status);
+  } else if (!target->held) {
+    // Of a target that another process decides, its status is news; of ours it is what we wrote.
+    target->memory.outcome.status = std::move(change.status);
+  }
   if (target->spec == change.spec || *target->spec == *change.spec) return;
   if (target->spec->key != change.spec->key) {  // tables know it by its name
     Remove(change.uid);
@@ -101,6 +108,15 @@ void Controller::Impl::Add(SpecChange change) {
     }
     if (ours && !shards_.empty()) GoOn(target);
   }
+  if (change.shadow) {
+    target.shadow = std::make_unique<Shadow>(now_, target.spec->period);
+    core::Status& status = target.memory.outcome.status;
+    const core::Status theirs = std::exchange(status, {});
+    for (const core::Condition& condition : theirs.conditions) {
+      if (condition.type == "ScaledToZero") status.conditions.push_back(condition);
+    }
+    NoteOther(target, theirs);
+  }
   target.timer = timers_.Add(&target);
   targets_.emplace(target.uid, std::move(made));
   AimAt(target, RefOf(*target.spec));
@@ -110,6 +126,20 @@ void Controller::Impl::Add(SpecChange change) {
     Resolve(target);
     if (target.memory.write) Touch(target);
   }
+}
+
+void Controller::Impl::NoteOther(Target& target, const core::Status& status) {
+  target.shadow->Said(status.desired_replicas);
+  if (target.memory.write) {
+    target.other_said = std::make_unique<const core::Status>(status);
+    return;
+  }
+  const std::optional<absl::Time>& last = target.memory.outcome.status.last_scale_time;
+  if (!status.last_scale_time || (last && *status.last_scale_time <= *last)) return;
+  core::RememberOthers(options_.hpa, *target.spec, status.current_replicas, status.desired_replicas,
+                       std::min(*status.last_scale_time, now_), target.memory.outcome);
+  // As it was said, so that it is not taken for a new one.
+  target.memory.outcome.status.last_scale_time = status.last_scale_time;
 }
 
 void Controller::Impl::Respec(Target& target, SpecChange change) {
@@ -138,7 +168,7 @@ void Controller::Impl::Remove(const std::string& uid) {
   for (const Target::Use& use : target.uses) queries_.Leave(use.query, &target);
   CountPodNamespace(target, false);
   if (target.pods != nullptr) {
-    std::erase(target.pods->remembered, target.spec->key.Text());
+    std::erase(target.pods->remembered_of(target.shadow != nullptr), target.spec->key.Text());
     pods_.Release(target.pods);
   }
   pods_unsettled_ = true;
@@ -215,6 +245,7 @@ void Controller::Impl::Rescaled(const TargetRef& ref, ScaleTable::Effect effect)
   for (Target* target : entry->targets) {
     if (target->takeover && target->held) Touch(*target);  // it may be new enough now
     if (entry->scale && entry->scale->selector != target->selector) Resolve(*target);
+    NotePodNeed(*target);
     if (effect != ScaleTable::Effect::kReplicas) continue;
     const Write* write = target->memory.write.get();
     if (!target->held) {
@@ -222,7 +253,10 @@ void Controller::Impl::Rescaled(const TargetRef& ref, ScaleTable::Effect effect)
       continue;
     }
     const bool ours = write != nullptr && entry->scale && SeenAsAsked(*write);
-    if (target->decided && !ours) {
+    if (target->shadow) {
+      // What the other did is its own write, and it decides no sooner for it.
+      if (entry->scale) target->shadow->Scaled(now_, entry->scale->spec_replicas);
+    } else if (target->decided && !ours) {
       if (target->spec->guards == core::Guards::kNone && target->needs_pods) {
         // A relative reading was of the former count: it is read again.
         if (!target->wants_round) target->wants_round = Cause::kScaleChange;
@@ -393,7 +427,7 @@ void Controller::Impl::Resolve(Target& target) {
     std::erase(target.awaited, old.query);
     queries_.Leave(old.query, &target);
   }
-  ResolvePods(target, needs_pods);
+  ResolvePods(target, needs_pods || spec.hold_scale_up.unschedulable_pods);
 }
 
 void Controller::Impl::ResolvePods(Target& target, bool needs_pods) {
@@ -405,12 +439,24 @@ void Controller::Impl::ResolvePods(Target& target, bool needs_pods) {
     if (selector.ok()) set = pods_.Acquire(ns, *selector, *target.pod_selector);
   }
   if (target.pods != nullptr) {
-    if (set != target.pods) std::erase(target.pods->remembered, target.spec->key.Text());
+    if (set != target.pods) {
+      std::erase(target.pods->remembered_of(target.shadow != nullptr), target.spec->key.Text());
+    }
     pods_.Release(target.pods);
   }
   target.pods = set;
   target.needs_pods = needs_pods;
-  CountPodNamespace(target, needs_pods);
+  NotePodNeed(target);
+}
+
+void Controller::Impl::NotePodNeed(Target& target) {
+  const std::optional<core::Scale>& scale = target.scale->scale;
+  if (target.spec->guards == core::Guards::kSafe && scale && scale->ready_replicas &&
+      scale->status_replicas > 0 && 2 * int64_t{*scale->ready_replicas} <= scale->status_replicas) {
+    target.unhealthy_at = now_;
+  }
+  const bool needs = target.needs_pods || now_ - target.unhealthy_at < kUnhealthyFor;
+  CountPodNamespace(target, target.held && needs);
 }
 
 void Controller::Impl::CountPodNamespace(Target& target, bool counts) {

@@ -50,6 +50,9 @@ struct SpecChange {
   std::shared_ptr<const core::AutoscalerSpec> spec;  // never null
   core::Status status;      // as stored, for a controller that has not seen it before
   std::string source = {};  // whose view it belongs to ("api", "dir:PATH"); "" is the view named ""
+  // Another controller scales its target; it is decided to be compared (shadow.h). `status` is then
+  // that controller's, and its changes of the count come by it.
+  bool shadow = false;
 };
 struct SpecGone {
   std::string uid;
@@ -223,7 +226,8 @@ struct WriteStatus {
   core::ObjectKey key;
   core::ObjectKind kind = core::ObjectKind::kAutoscaler;
   core::Status status;
-  std::string explanation;  // the last decision's steps in words
+  std::string explanation;   // the last decision's steps in words
+  std::string metrics = {};  // each metric's value and target: "cpu: 45%/60%, queue: 7/10 (avg)"
 };
 struct EmitEvent {
   std::string uid;

@@ -331,15 +331,16 @@ void PodTable::Settle() {
   }
 }
 
-void PodTable::Overlapping(const Set& set, const std::string& self, bool assume_pods,
+void PodTable::Overlapping(const Set& set, const std::string& self, bool assume_pods, bool shadows,
                            std::vector<std::string>* keys) const {
   if (set.pods.empty() && !assume_pods) {
     keys->clear();
     return;
   }
-  *keys = set.remembered;
+  *keys = set.remembered_of(shadows);
   for (const auto& [other, count] : set.shared) {
-    keys->insert(keys->end(), other->remembered.begin(), other->remembered.end());
+    const std::vector<std::string>& others = other->remembered_of(shadows);
+    keys->insert(keys->end(), others.begin(), others.end());
   }
   if (keys->size() == 1 && keys->front() == self) return;  // nearly always
   keys->push_back(self);

@@ -32,8 +32,15 @@ class PodTable {
     std::vector<core::PodRequests> requests;
     uint64_t version = 1;  // grows with each change of which pods there are
     // Autoscalers ("ns/name", sorted) that were decided with this selector: what makes it
-    // ambiguous.
+    // ambiguous. Shadowed objects are ambiguous among themselves alone, as for their controller.
     std::vector<std::string> remembered;
+    std::vector<std::string> remembered_shadows;
+    std::vector<std::string>& remembered_of(bool shadows) {
+      return shadows ? remembered_shadows : remembered;
+    }
+    const std::vector<std::string>& remembered_of(bool shadows) const {
+      return shadows ? remembered_shadows : remembered;
+    }
 
    private:
     friend class PodTable;
@@ -57,7 +64,8 @@ class PodTable {
 
   // Keys of the autoscalers whose remembered selector matches at least one of `set`'s pods, sorted;
   // `self` always. With `assume_pods` those with the very selector count though no pod is known.
-  void Overlapping(const Set& set, const std::string& self, bool assume_pods,
+  // Of shadowed objects, or of the others.
+  void Overlapping(const Set& set, const std::string& self, bool assume_pods, bool shadows,
                    std::vector<std::string>* keys) const;
 
   size_t pods() const { return pods_; }

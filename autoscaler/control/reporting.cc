@@ -8,6 +8,7 @@
 #include "autoscaler/base/check.h"
 #include "autoscaler/control/controller_impl.h"
 #include "autoscaler/control/digest.h"
+#include "autoscaler/core/messages.h"
 
 namespace neap::control {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 constexpr absl::Duration kFactsSpacing = absl::Seconds(1);
 // Mere amounts wait so much longer for their turn than changes of counts and conditions.
 constexpr absl::Duration kRoutine = absl::Minutes(1);
+constexpr size_t kMetricsShown = 3;    // of one object in its status' text
 constexpr size_t kMostAnnounced = 32;  // warnings per object that are told apart
 
 // Which warning it is: the numbers in its text (ages, counts) do not make it another.
@@ -61,6 +63,7 @@ void Controller::Impl::Report(Target& target, const std::vector<core::Event>& ev
     actions_.emplace_back(EmitEvent{
         .uid = target.uid, .key = target.spec->key, .kind = target.spec->kind, .event = event});
   }
+  if (target.shadow) return;  // its status is its controller's
   if (conditions_changed) {
     target.conditions = DigestOf(target.memory.outcome.status.conditions);
   }
@@ -105,15 +108,32 @@ void Controller::Impl::EmitStatus(Target& target) {
   statuses_.Take();
   target.status_written_at = now_;
   target.written = DigestOf(target);
-  actions_.emplace_back(
-      WriteStatus{.uid = target.uid,
-                  .key = target.spec->key,
-                  .kind = target.spec->kind,
-                  .status = target.memory.outcome.status,
-                  .explanation = !target.broken.empty() ? target.broken
-                                 : target.decided && options_.explain_statuses
-                                     ? core::Explain(*target.spec, target.memory.decision)
-                                     : std::string()});
+  const bool words = options_.explain_statuses;
+  actions_.emplace_back(WriteStatus{
+      .uid = target.uid,
+      .key = target.spec->key,
+      .kind = target.spec->kind,
+      .status = target.memory.outcome.status,
+      .explanation = !target.broken.empty()    ? target.broken
+                     : target.decided && words ? core::Explain(*target.spec, target.memory.decision)
+                                               : std::string(),
+      .metrics = words ? MetricsText(target) : std::string()});
+}
+
+std::string Controller::Impl::MetricsText(Target& target) {
+  const std::vector<core::MetricStatus>& current = target.memory.outcome.status.current_metrics;
+  std::string out;
+  for (size_t i = 0; i < target.inputs.size(); ++i) {
+    if (i == kMetricsShown) return out + fmt::format(" + {} more", target.inputs.size() - i);
+    const Target::Input& input = target.inputs[i];
+    const core::Reading* reading =
+        input.query == nullptr ? nullptr : queries_.Read(*input.query, input.slot);
+    const bool told = reading != nullptr && reading->target;
+    if (i > 0) out += ", ";
+    out += core::CurrentOfTarget(*input.spec, told ? *reading->target : input.spec->target,
+                                 i < current.size() ? &current[i] : nullptr);
+  }
+  return out;
 }
 
 bool Controller::Impl::MayAnnounce(Target& target, const core::Event& event) {

@@ -125,7 +125,11 @@ void ScaleTable::Written(const TargetRef& target, const std::optional<core::Scal
     if (order && *order < 0) return;
   }
   core::Scale scale = *reply;
-  if (scale.selector.empty() && entry->scale) scale.selector = entry->scale->selector;
+  if (entry->scale) {  // the reply is a Scale, which has less to say than the workload
+    if (scale.selector.empty()) scale.selector = entry->scale->selector;
+    scale.ready_replicas = entry->scale->ready_replicas;
+    scale.quota_refused = entry->scale->quota_refused;
+  }
   const std::string version = scale.resource_version;
   entry->written_version.clear();
   Put(*entry, scale, std::nullopt, target);

@@ -14,6 +14,7 @@
 #include "autoscaler/control/messages.h"
 #include "autoscaler/control/pod_table.h"
 #include "autoscaler/control/scale_table.h"
+#include "autoscaler/control/shadow.h"
 #include "autoscaler/core/decide.h"
 
 namespace neap::control {
@@ -60,6 +61,9 @@ struct Target {
   std::shared_ptr<const core::AutoscalerSpec> spec;
   uint64_t spec_version = 0;
   Memory memory;
+  std::unique_ptr<Shadow> shadow;  // null: nobody else scales it
+  // What its controller's status said while a write was under way: it comes after the outcome.
+  std::unique_ptr<const core::Status> other_said;
 
   // Whose it is.
   int shard = 0;
@@ -78,7 +82,8 @@ struct Target {
   std::optional<std::string> pod_selector;  // its canonical text
   PodTable::Set* pods = nullptr;            // null: no usable selector yet
   bool needs_pods = false;
-  bool asks_for_scale = false;        // it is counted among those whose scale is watched
+  bool asks_for_scale = false;  // it is counted among those whose scale is watched
+  absl::Time unhealthy_at = absl::InfinitePast();  // when last at most half of its pods were ready
   bool counts_pod_namespace = false;  // it is counted among those that need its namespace's pods
   struct Input {                      // one metric
     Query* query = nullptr;           // null: nothing can be asked

@@ -176,6 +176,7 @@ void Controller::Impl::Finish(const std::string& uid, core::ApplyResult result) 
       .uid = uid, .decision_id = write.decision_id, .result = result, .outcome = &kept.outcome});
   Target* target = FindTarget(uid);
   if (target == nullptr) return;
+  if (const auto said = std::move(target->other_said)) NoteOther(*target, *said);
   if (result.kind == core::ApplyResult::Kind::kApplied) {
     ++target->rescales;
     if (target->takeover) target->takeover->replicas = write.asked;  // its event is entered

@@ -143,6 +143,11 @@ absl::Duration SinceBase(const Base& last, absl::Time now) {
   return std::max(absl::ZeroDuration(), now - last.at + kBaseSlack);
 }
 
+CrashLoop CrashLoopAt(const std::optional<CrashLoop>& last, absl::Time now) {
+  const bool goes_on = last && now - last->seen < kCrashLoopForgotten;
+  return {.since = goes_on ? last->since : now, .seen = now};
+}
+
 absl::Duration DownWindow(const Behavior& behavior, absl::Duration flag) {
   if (behavior.scale_down.stabilization_window_seconds) {
     return absl::Seconds(*behavior.scale_down.stabilization_window_seconds);

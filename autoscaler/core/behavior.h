@@ -53,6 +53,13 @@ absl::Time BaseTime(const AutoscalerSpec& spec, const std::optional<Base>& last,
 // How long ago `last` was taken, at most half a second too long.
 absl::Duration SinceBase(const Base& last, absl::Time now);
 
+// Guards Safe: how long a crash loop of at least half of the pods holds scale-up, and how long it
+// must be gone until another one holds again.
+inline constexpr absl::Duration kCrashLoopHold = absl::Minutes(10);
+inline constexpr absl::Duration kCrashLoopForgotten = absl::Minutes(10);
+// The interval that a crash loop seen at `now` belongs to: `last` goes on, or a new one begins.
+CrashLoop CrashLoopAt(const std::optional<CrashLoop>& last, absl::Time now);
+
 // scaleDown's window, filled from the flag in whole seconds when unset.
 absl::Duration DownWindow(const Behavior& behavior, absl::Duration flag);
 absl::Duration UpWindow(const Behavior& behavior);

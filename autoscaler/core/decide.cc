@@ -40,6 +40,15 @@ int64_t MilliOf(double value, bool* overflow) {
   return static_cast<int64_t>(milli);
 }
 
+// The pods that count for a guard, finished and deleted ones are nobody's: all of them, or those in
+// this trouble.
+int32_t CountLive(std::span<const Pod> pods, PodTrouble trouble = PodTrouble::kNone) {
+  return static_cast<int32_t>(std::count_if(pods.begin(), pods.end(), [trouble](const Pod& pod) {
+    return !pod.deleting && pod.phase != PodPhase::kSucceeded && pod.phase != PodPhase::kFailed &&
+           (trouble == PodTrouble::kNone || pod.trouble == trouble);
+  }));
+}
+
 class Decider {
  public:
   Decider(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
@@ -56,6 +65,7 @@ class Decider {
   void Run() {
     if (Gate()) {
       Base();
+      CrashLoops();
       Propose();
       if (Combine()) {
         Stabilise();
@@ -176,6 +186,14 @@ class Decider {
     d_.ready_pods = CountReadyPods(seen_.pods);
     at_base_ = !past_.base || (seen_.takes_base && BaseIsDue(spec_, *past_.base, seen_.now));
     d_.took_base = at_base_;
+  }
+
+  void CrashLoops() {
+    if (!safe_) return;
+    crashing_ = CountLive(seen_.pods, PodTrouble::kCrashLoop);
+    if (crashing_ == 0) return;
+    live_ = CountLive(seen_.pods);
+    d_.crash_loop = 2 * crashing_ >= live_;
   }
 
   // ---- values and propose: each metric's proposal ----
@@ -520,8 +538,8 @@ class Decider {
 
   // ---- guards: Neap's own; they only ever hold ----
 
-  void Hold(Reason reason, int metric = -1) {
-    Add(Stage::kGuards, reason, d_.desired, d_.current, {}, metric);
+  void Hold(Reason reason, int metric = -1, Detail detail = {}) {
+    Add(Stage::kGuards, reason, d_.desired, d_.current, detail, metric);
     d_.desired = d_.current;
     // Until the next base only: the condition would change to and fro with every period.
     if (reason != Reason::kAlreadyCounted) d_.limited = reason;
@@ -529,7 +547,8 @@ class Decider {
 
   void Guard() {
     if (d_.verdict != Verdict::kComputed && d_.verdict != Verdict::kOutOfBounds) return;
-    if (d_.desired >= d_.current) return;
+    if (d_.desired > d_.current) return GuardUp();
+    if (d_.desired == d_.current) return;
     if (seen_.views_silent) return Hold(Reason::kHeldSilentView);
     if (!safe_ || d_.verdict == Verdict::kOutOfBounds) return;
     for (size_t i = 0; i < d_.metrics.size(); ++i) {
@@ -540,8 +559,29 @@ class Decider {
         return Hold(Reason::kHeldAbsentValue, metric);
       if (result.no_ready_pods) return Hold(Reason::kHeldNoReadyPods, metric);
     }
+    // Nobody serves: a low metric says nothing about the load.
+    if (seen_.scale->ready_replicas == 0) return Hold(Reason::kHeldNoReadyPods);
     if (d_.desired < 0) return Hold(Reason::kHeldOverflow);
     if (counted_down_ >= 0) Hold(Reason::kAlreadyCounted, counted_down_);
+  }
+
+  // More pods would not help; but a count below the minimum is asked for by the object.
+  void GuardUp() {
+    if (d_.verdict != Verdict::kComputed) return;
+    if (spec_.hold_scale_up.quota_exceeded && seen_.scale->quota_refused) {
+      return Hold(Reason::kHeldQuotaExceeded);
+    }
+    if (spec_.hold_scale_up.unschedulable_pods) {
+      const int32_t waiting = CountLive(seen_.pods, PodTrouble::kUnschedulable);
+      if (waiting > 0) {
+        return Hold(Reason::kHeldUnschedulable, -1, CountDetail{waiting, CountLive(seen_.pods)});
+      }
+    }
+    if (!d_.crash_loop) return;
+    const CrashLoop loop = CrashLoopAt(past_.crash_loop, seen_.now);
+    const CrashLoopDetail detail{crashing_, live_, seen_.now - loop.since, kCrashLoopHold};
+    if (detail.since < kCrashLoopHold) return Hold(Reason::kHeldCrashLoop, -1, detail);
+    Add(Stage::kGuards, Reason::kCrashLoopReleased, d_.desired, d_.desired, detail);
   }
 
   const HpaOptions& options_;
@@ -549,6 +589,8 @@ class Decider {
   const Observation& seen_;
   const History& past_;
   const bool safe_;
+  int32_t crashing_ = 0;  // pods in CrashLoopBackOff, of `live_`
+  int32_t live_ = 0;
   bool at_base_ = true;
   int counted_down_ = -1;  // a metric whose reading asks for less and moved the count already
   Decision& d_;

@@ -30,6 +30,12 @@ Outcome Remember(const HpaOptions& options, const AutoscalerSpec& spec, const Ob
 void Remember(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
               const Decision& decision, const ApplyResult& result, Outcome& outcome);
 
+// A change of the count that another controller made at `at`, for an object whose shadow it is:
+// becomes the scale event and the recommendation that it is for that one, and the time of the last
+// scale, as if we had applied it.
+void RememberOthers(const HpaOptions& options, const AutoscalerSpec& spec, int32_t from, int32_t to,
+                    absl::Time at, Outcome& outcome);
+
 // The decision's steps in words, one line each, for people who know the HPA.
 std::string Explain(const AutoscalerSpec& spec, const Decision& decision);
 

@@ -75,8 +75,13 @@ enum class Reason : uint8_t {
   kHeldAbsentValue,
   kHeldNoReadyPods,
   kHeldOverflow,
+  kHeldCrashLoop,      // at least half of the pods crash: no scale-up for a while
+  kCrashLoopReleased,  // they still do, but the while is over
+  kHeldUnschedulable,  // spec.holdScaleUp: a pod finds no node
+  kHeldQuotaExceeded,  // spec.holdScaleUp: a quota refuses pods
 };
-inline constexpr int kReasonCount = static_cast<int>(Reason::kHeldOverflow) + 1;
+inline constexpr Reason kLastReason = Reason::kHeldQuotaExceeded;
+inline constexpr int kReasonCount = static_cast<int>(kLastReason) + 1;
 
 // Numbers behind a step, for the explanation.
 struct RatioDetail {  // kWithinTolerance, kRatio, kMissingPods, kDirectionReversed, kFromBase
@@ -102,7 +107,7 @@ struct LimitDetail {  // rate, bounds
   int32_t limit = 0;
   bool operator==(const LimitDetail&) const = default;
 };
-struct CountDetail {  // combine: how many of how many
+struct CountDetail {  // combine, kHeldUnschedulable: how many of how many
   int32_t count = 0;
   int32_t of = 0;
   bool operator==(const CountDetail&) const = default;
@@ -112,8 +117,15 @@ struct AgeDetail {  // values
   absl::Duration limit;
   bool operator==(const AgeDetail&) const = default;
 };
+struct CrashLoopDetail {  // kHeldCrashLoop, kCrashLoopReleased
+  int32_t crashing = 0;
+  int32_t of = 0;        // pods
+  absl::Duration since;  // how long at least half of them have been
+  absl::Duration limit;  // how long that holds
+  bool operator==(const CrashLoopDetail&) const = default;
+};
 using Detail = std::variant<std::monostate, RatioDetail, PodsDetail, WindowDetail, LimitDetail,
-                            CountDetail, AgeDetail>;
+                            CountDetail, AgeDetail, CrashLoopDetail>;
 
 struct Step {
   Stage stage = Stage::kGate;
@@ -181,8 +193,9 @@ struct Decision {
   bool some_invalid = false;                     // computed, although some metrics failed
   Reason able = Reason::kReadyForNewScale;       // kComputed: condition AbleToScale
   Reason limited = Reason::kDesiredWithinRange;  // kComputed: condition ScalingLimited
-  bool took_base = false;  // this decision's count and ready pods are the new base
-  int32_t ready_pods = 0;  // Running and Ready, and counted by each relative metric
+  bool took_base = false;   // this decision's count and ready pods are the new base
+  bool crash_loop = false;  // guards Safe: at least half of the pods are in CrashLoopBackOff
+  int32_t ready_pods = 0;   // Running and Ready, and counted by each relative metric
   std::vector<MetricResult>
       metrics;  // parallel to Observation.metrics; empty when they were not read
   std::vector<Step> steps;

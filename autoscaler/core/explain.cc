@@ -14,6 +14,10 @@
 namespace neap::core {
 namespace {
 
+std::string WholeSeconds(absl::Duration duration) {
+  return base::FormatDuration(absl::Trunc(duration, absl::Seconds(1)));
+}
+
 std::string Words(const AutoscalerSpec& spec, const Decision& d, const Step& step) {
   const std::string metric = NameInSpec(spec, d.metrics.size(), step.metric);
   const auto* ratio = std::get_if<RatioDetail>(&step.detail);
@@ -22,6 +26,7 @@ std::string Words(const AutoscalerSpec& spec, const Decision& d, const Step& ste
   const auto* limit = std::get_if<LimitDetail>(&step.detail);
   const auto* count = std::get_if<CountDetail>(&step.detail);
   const auto* age = std::get_if<AgeDetail>(&step.detail);
+  const auto* crashes = std::get_if<CrashLoopDetail>(&step.detail);
   std::string numbers;
   if (ratio != nullptr) {
     const bool percent = step.metric >= 0 && static_cast<size_t>(step.metric) < d.metrics.size() &&
@@ -112,6 +117,23 @@ std::string Words(const AutoscalerSpec& spec, const Decision& d, const Step& ste
     case Reason::kHeldOverflow:
       return std::string(ScalingLimitedMessage(step.reason)) +
              (metric.empty() ? "" : " (" + metric + ")");
+    case Reason::kHeldCrashLoop:
+      return crashes == nullptr
+                 ? std::string(ScalingLimitedMessage(step.reason))
+                 : fmt::format("{} of {} pods are in CrashLoopBackOff: no scale-up for {} more",
+                               crashes->crashing, crashes->of,
+                               WholeSeconds(crashes->limit - crashes->since));
+    case Reason::kCrashLoopReleased:
+      return crashes == nullptr
+                 ? "no longer held"
+                 : fmt::format(
+                       "{} of {} pods are in CrashLoopBackOff since {}: not held any longer",
+                       crashes->crashing, crashes->of, WholeSeconds(crashes->since));
+    case Reason::kHeldUnschedulable:
+      return std::string(ScalingLimitedMessage(step.reason)) +
+             (count == nullptr ? "" : fmt::format(" ({} of {})", count->count, count->of));
+    case Reason::kHeldQuotaExceeded:
+      return std::string(ScalingLimitedMessage(step.reason));
   }
   return "";
 }

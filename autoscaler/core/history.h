@@ -38,6 +38,14 @@ struct Base {
   bool operator==(const Base&) const = default;
 };
 
+// At least half of the pods were in CrashLoopBackOff: since when, and when last (guards Safe).
+// Containers that crash run for moments in between, so an interval ends only after a while without.
+struct CrashLoop {
+  absl::Time since = absl::InfinitePast();
+  absl::Time seen = absl::InfinitePast();
+  bool operator==(const CrashLoop&) const = default;
+};
+
 struct History {
   // Per list: 3,600 s windows at 1 s, with room. What comes beyond it is folded, never forgotten:
   // see AddRecommendation and AddScaleEvent.
@@ -48,6 +56,7 @@ struct History {
   std::optional<Base> base;
   std::vector<uint64_t>
       counted;  // per metric: Reading.sequence that last moved the count since `base`
+  std::optional<CrashLoop> crash_loop;
   // ScaledToZero is the condition of that name in the previous status. KEDA's last active time,
   // failures per metric, original and paused counts join here with stage `zero`.
   bool operator==(const History&) const = default;

@@ -80,6 +80,14 @@ std::string_view ReasonName(Reason reason) {
       return "HeldNoReadyPods";
     case Reason::kHeldOverflow:
       return "HeldOverflow";
+    case Reason::kHeldCrashLoop:
+      return "HeldCrashLoop";
+    case Reason::kCrashLoopReleased:
+      return "CrashLoopReleased";
+    case Reason::kHeldUnschedulable:
+      return "HeldUnschedulable";
+    case Reason::kHeldQuotaExceeded:
+      return "HeldQuotaExceeded";
   }
   return "";
 }
@@ -207,6 +215,34 @@ MetricErrorTexts DescribeMetricError(const MetricSpec& spec, const std::string& 
   return out;
 }
 
+std::string CurrentOfTarget(const MetricSpec& spec, const MetricTarget& target,
+                            const MetricStatus* current) {
+  const bool known = current != nullptr && current->valid;
+  const bool resource =
+      spec.source == MetricSource::kResource || spec.source == MetricSource::kContainerResource;
+  const auto format = resource && spec.name == "memory" ? base::QuantityFormat::kBinarySI
+                                                        : base::QuantityFormat::kDecimalSI;
+  const auto amounts = [&](const std::optional<int64_t>& is, int64_t wanted,
+                           std::string_view suffix) {
+    return fmt::format("{}: {}/{}{}", spec.name,
+                       known && is ? base::FormatMilli(*is, format) : "<unknown>",
+                       base::FormatMilli(wanted, format), suffix);
+  };
+  const std::optional<int64_t> nothing;
+  if (target.average_utilization) {
+    return fmt::format("{}: {}/{}%", spec.name,
+                       known && current->average_utilization
+                           ? fmt::format("{}%", *current->average_utilization)
+                           : "<unknown>",
+                       *target.average_utilization);
+  }
+  if (target.average_value) {
+    return amounts(known ? current->average_value : nothing, *target.average_value, " (avg)");
+  }
+  if (target.value) return amounts(known ? current->value : nothing, *target.value, "");
+  return fmt::format("{}: <unknown>", spec.name);
+}
+
 std::string_view AbleToScaleMessage(Reason reason) {
   switch (reason) {
     case Reason::kScaleUpStabilized:
@@ -238,6 +274,12 @@ std::string_view ScalingLimitedMessage(Reason reason) {
       return "scale-down is held: no pod is ready";
     case Reason::kHeldOverflow:
       return "scale-down is held: a metric's value left the range of the calculation";
+    case Reason::kHeldCrashLoop:
+      return "scale-up is held: at least half of the pods are in CrashLoopBackOff";
+    case Reason::kHeldUnschedulable:
+      return "scale-up is held by spec.holdScaleUp: pods are unschedulable";
+    case Reason::kHeldQuotaExceeded:
+      return "scale-up is held by spec.holdScaleUp: a quota refuses pods";
     default:
       return "the desired count is within the acceptable range";
   }

@@ -8,6 +8,7 @@
 #include "autoscaler/base/selector.h"
 #include "autoscaler/core/decision.h"
 #include "autoscaler/core/spec.h"
+#include "autoscaler/core/status.h"
 
 namespace neap::core {
 
@@ -34,6 +35,11 @@ struct MetricErrorTexts {
 // `from_source`: the text is the metric source's, else the calculator's.
 MetricErrorTexts DescribeMetricError(const MetricSpec& spec, const std::string& ns,
                                      const std::string& text, bool from_source);
+
+// "cpu: 45%/60%": what a metric is and what it is to be, as `kubectl get hpa` shows it. `current`
+// is null when it is not known.
+std::string CurrentOfTarget(const MetricSpec& spec, const MetricTarget& target,
+                            const MetricStatus* current);
 
 // Condition and event texts.
 std::string_view AbleToScaleMessage(Reason reason);

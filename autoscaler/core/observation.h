@@ -27,6 +27,9 @@ struct Scale {
   int32_t spec_replicas = 0;
   int32_t status_replicas = 0;
   std::string selector;  // status.selector, as the API wrote it
+  // What the workload's own status says beyond its scale; guards look at it.
+  std::optional<int32_t> ready_replicas = {};  // unset: not known (kinds read by their scale alone)
+  bool quota_refused = false;                  // a quota refuses its pods
   bool operator==(const Scale&) const = default;
 };
 
@@ -38,6 +41,12 @@ enum class PodReady : uint8_t {
   kUnknown
 };  // kNone: there is no Ready condition
 
+enum class PodTrouble : uint8_t {
+  kNone,
+  kCrashLoop,      // a container waits in CrashLoopBackOff
+  kUnschedulable,  // the scheduler found no node
+};
+
 // One pod that the target's selector returns. At most 150 bytes with its share of tables.
 struct Pod {
   std::string name;
@@ -48,6 +57,7 @@ struct Pod {
   PodPhase phase = PodPhase::kPending;
   PodReady ready = PodReady::kNone;
   bool deleting = false;
+  PodTrouble trouble = PodTrouble::kNone;
   bool operator==(const Pod&) const = default;
 };
 

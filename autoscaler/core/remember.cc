@@ -42,6 +42,16 @@ class Rememberer {
     }
   }
 
+  void Others(int32_t from, int32_t to, absl::Time at) {
+    if (from != to) AddChange(from, to, at, absl::ZeroDuration());
+    // Before the first decision there are none: the count of that moment begins the list, as ever.
+    if (std::vector<Recommendation>& list = out_.history.recommendations; !list.empty()) {
+      AddRecommendation(list, {.replicas = to, .at = at}, at - Window());
+    }
+    NoteZero(from, to, at);
+    out_.status.last_scale_time = at;
+  }
+
  private:
   void Hold() {
     if (d_.failure != Reason::kPaused) return;  // views that are not synced yet change nothing
@@ -65,6 +75,7 @@ class Rememberer {
       return;
     }
     Metrics();
+    CrashLoops();
     if (d_.verdict == Verdict::kFailed) {
       Failed();
       return;
@@ -83,6 +94,15 @@ class Rememberer {
       Rescale();
     } else {
       SetCounts(d_.current, d_.current);
+    }
+  }
+
+  void CrashLoops() {
+    std::optional<CrashLoop>& loop = out_.history.crash_loop;
+    if (d_.crash_loop) {
+      loop = CrashLoopAt(loop, seen_.now);
+    } else if (loop && seen_.now - loop->seen >= kCrashLoopForgotten) {
+      loop.reset();
     }
   }
 
@@ -170,13 +190,15 @@ class Rememberer {
                                                   : ConditionStatus::kTrue,
         ReasonName(d_.limited), ScalingLimitedMessage(d_.limited), seen_.now);
 
-    absl::Duration window = options_.downscale_stabilization;
-    if (spec_.behavior) {
-      window = std::max(UpWindow(*spec_.behavior),
-                        DownWindow(*spec_.behavior, options_.downscale_stabilization));
-    }
     AddRecommendation(out_.history.recommendations, {.replicas = d_.recommended, .at = seen_.now},
-                      seen_.now - window - BaseAge());
+                      seen_.now - Window() - BaseAge());
+  }
+
+  // The longer one of both directions.
+  absl::Duration Window() const {
+    if (!spec_.behavior) return options_.downscale_stabilization;
+    return std::max(UpWindow(*spec_.behavior),
+                    DownWindow(*spec_.behavior, options_.downscale_stabilization));
   }
 
   void Rescale() {
@@ -225,29 +247,36 @@ class Rememberer {
     out_.events.push_back({.type = EventType::kNormal,
                            .reason = "SuccessfulRescale",
                            .message = fmt::format("New size: {}; reason: {}", d_.desired, reason)});
-    if (spec_.behavior) {
-      if (d_.desired > d_.current) {
-        AddScaleEvent(out_.history.up_events, WrapSubtract32(d_.desired, d_.current), result_.at,
-                      LongestPeriod(spec_.behavior->scale_up) + BaseAge());
-      } else {
-        AddScaleEvent(out_.history.down_events, WrapSubtract32(d_.current, d_.desired), result_.at,
-                      LongestPeriod(spec_.behavior->scale_down) + BaseAge());
-      }
-    }
-    if (!options_.scale_to_zero) {
-      Remove("ScaledToZero");
-    } else if (d_.current > 0 && d_.desired == 0 && spec_.MinReplicas() == 0 &&
-               HasObjectOrExternal()) {
-      Set("ScaledToZero", ConditionStatus::kTrue, "ScaledToZero",
-          "the HPA controller scaled the workload to zero", result_.at);
-    } else {
-      Set("ScaledToZero", ConditionStatus::kFalse, "NotScaledToZero",
-          "the HPA controller did not scale the workload to zero", result_.at);
-    }
+    AddChange(d_.current, d_.desired, result_.at, BaseAge());
+    NoteZero(d_.current, d_.desired, result_.at);
     Remove("DryRun");
     Counted();
     out_.status.last_scale_time = result_.at;
     SetCounts(d_.current, d_.desired);
+  }
+
+  // An applied change as its event; `longer` than policies look back.
+  void AddChange(int32_t from, int32_t to, absl::Time at, absl::Duration longer) {
+    if (!spec_.behavior) return;
+    if (to > from) {
+      AddScaleEvent(out_.history.up_events, WrapSubtract32(to, from), at,
+                    LongestPeriod(spec_.behavior->scale_up) + longer);
+    } else {
+      AddScaleEvent(out_.history.down_events, WrapSubtract32(from, to), at,
+                    LongestPeriod(spec_.behavior->scale_down) + longer);
+    }
+  }
+
+  void NoteZero(int32_t from, int32_t to, absl::Time at) {
+    if (!options_.scale_to_zero) {
+      Remove("ScaledToZero");
+    } else if (from > 0 && to == 0 && spec_.MinReplicas() == 0 && HasObjectOrExternal()) {
+      Set("ScaledToZero", ConditionStatus::kTrue, "ScaledToZero",
+          "the HPA controller scaled the workload to zero", at);
+    } else {
+      Set("ScaledToZero", ConditionStatus::kFalse, "NotScaledToZero",
+          "the HPA controller did not scale the workload to zero", at);
+    }
   }
 
   bool HasObjectOrExternal() const {
@@ -311,6 +340,13 @@ class Rememberer {
 void Remember(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,
               const Decision& decision, const ApplyResult& result, Outcome& outcome) {
   Rememberer(options, spec, seen, decision, result, outcome).Run();
+}
+
+void RememberOthers(const HpaOptions& options, const AutoscalerSpec& spec, int32_t from, int32_t to,
+                    absl::Time at, Outcome& outcome) {
+  Observation seen;
+  seen.now = at;
+  Rememberer(options, spec, seen, Decision(), ApplyResult(), outcome).Others(from, to, at);
 }
 
 Outcome Remember(const HpaOptions& options, const AutoscalerSpec& spec, const Observation& seen,

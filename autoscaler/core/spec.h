@@ -128,6 +128,13 @@ struct Behavior {  // both directions are filled by the API's defaulting
 enum class Guards : uint8_t { kSafe, kNone };
 enum class ZeroPolicy : uint8_t { kHpa, kActivation };
 enum class OnAbsent : uint8_t { kHold, kValue };
+// Opt-in reasons not to scale up: more pods would not run either. Not a default, since cluster
+// autoscalers need pending pods to see.
+struct HoldScaleUp {
+  bool unschedulable_pods = false;  // while a pod of the target finds no node
+  bool quota_exceeded = false;      // while a quota refuses pods of the target
+  bool operator==(const HoldScaleUp&) const = default;
+};
 enum class ObjectKind : uint8_t { kAutoscaler, kHpa, kScaledObject };
 
 struct AutoscalerSpec {
@@ -147,6 +154,7 @@ struct AutoscalerSpec {
   Guards guards = Guards::kSafe;
   ZeroPolicy zero_policy = ZeroPolicy::kHpa;
   OnAbsent on_absent = OnAbsent::kHold;
+  HoldScaleUp hold_scale_up;
   absl::Duration period = absl::Seconds(15);               // between periodic decisions, >= 1 s
   absl::Duration polling_interval = absl::ZeroDuration();  // of triggers; zero means `period`
   // KEDA's activation fields (cooldownPeriod, idleReplicaCount, fallback, scalingModifiers) join

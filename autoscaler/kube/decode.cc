@@ -138,6 +138,46 @@ core::PodPhase PhaseOf(std::string_view text) {
   return core::PodPhase::kUnknown;
 }
 
+// status.containerStatuses or initContainerStatuses: whether one waits in CrashLoopBackOff.
+absl::Status DecodeContainerStatuses(JsonValue& value, core::PodTrouble* trouble) {
+  return EachElement(value, [&](JsonValue& element) {
+    return EachMember(element, [&](std::string_view key, JsonValue& state) {
+      if (key != "state") return absl::OkStatus();
+      return EachMember(state, [&](std::string_view kind, JsonValue& member) {
+        if (kind != "waiting") return absl::OkStatus();
+        return EachMember(member, [&](std::string_view field, JsonValue& text) -> absl::Status {
+          if (field != "reason") return absl::OkStatus();
+          std::string reason;
+          NEAP_RETURN_IF_ERROR(GetString(text, &reason));
+          if (reason == "CrashLoopBackOff") *trouble = core::PodTrouble::kCrashLoop;
+          return absl::OkStatus();
+        });
+      });
+    });
+  });
+}
+
+// The fields that conditions of all kinds have; the time with those of pods.
+struct ConditionFields {
+  std::string type;
+  std::string status;
+  std::string reason;
+  std::string message;
+  absl::Time changed = absl::InfinitePast();
+};
+absl::Status DecodeCondition(JsonValue& value, ConditionFields* out, std::string* problem) {
+  return EachMember(value, [&](std::string_view field, JsonValue& text) -> absl::Status {
+    if (field == "type") return GetString(text, &out->type);
+    if (field == "status") return GetString(text, &out->status);
+    if (field == "reason") return GetString(text, &out->reason);
+    if (field == "message") return GetString(text, &out->message);
+    if (field == "lastTransitionTime") {
+      return DecodeTime(text, "status.conditions.lastTransitionTime", &out->changed, problem);
+    }
+    return absl::OkStatus();
+  });
+}
+
 absl::Status DecodePodStatus(JsonValue& value, core::Pod* pod, std::string* problem) {
   return EachMember(value, [&](std::string_view key, JsonValue& member) -> absl::Status {
     if (key == "phase") {
@@ -147,24 +187,44 @@ absl::Status DecodePodStatus(JsonValue& value, core::Pod* pod, std::string* prob
       return absl::OkStatus();
     }
     if (key == "startTime") return DecodeTime(member, "status.startTime", &pod->start, problem);
+    if (key == "containerStatuses" || key == "initContainerStatuses") {
+      return DecodeContainerStatuses(member, &pod->trouble);
+    }
     if (key != "conditions") return absl::OkStatus();
     return EachElement(member, [&](JsonValue& element) {
-      std::string type;
-      std::string status;
-      absl::Time changed = absl::InfinitePast();
-      NEAP_RETURN_IF_ERROR(EachMember(element, [&](std::string_view field, JsonValue& text) {
-        if (field == "type") return GetString(text, &type);
-        if (field == "status") return GetString(text, &status);
-        if (field == "lastTransitionTime") {
-          return DecodeTime(text, "status.conditions.lastTransitionTime", &changed, problem);
-        }
-        return absl::OkStatus();
-      }));
-      if (type != "Ready" || pod->ready != core::PodReady::kNone) return absl::OkStatus();
-      pod->ready = status == "True"    ? core::PodReady::kTrue
-                   : status == "False" ? core::PodReady::kFalse
-                                       : core::PodReady::kUnknown;
-      pod->ready_at = changed;
+      ConditionFields condition;
+      NEAP_RETURN_IF_ERROR(DecodeCondition(element, &condition, problem));
+      if (condition.type == "PodScheduled" && condition.status == "False" &&
+          condition.reason == "Unschedulable") {
+        pod->trouble = core::PodTrouble::kUnschedulable;
+      }
+      if (condition.type != "Ready" || pod->ready != core::PodReady::kNone) return absl::OkStatus();
+      pod->ready = condition.status == "True"    ? core::PodReady::kTrue
+                   : condition.status == "False" ? core::PodReady::kFalse
+                                                 : core::PodReady::kUnknown;
+      pod->ready_at = condition.changed;
+      return absl::OkStatus();
+    });
+  });
+}
+
+// What guards want to know of a workload: how many of its pods are ready, and whether a quota
+// refuses more. Deployments and ReplicaSets say the latter by a condition, in these words;
+// StatefulSets have none and say it by events alone.
+absl::Status DecodeWorkloadStatus(JsonValue& value, core::Scale* scale) {
+  scale->ready_replicas = 0;  // the API leaves out a zero
+  return EachMember(value, [&](std::string_view field, JsonValue& member) -> absl::Status {
+    if (field == "replicas") return GetInt32(member, &scale->status_replicas);
+    if (field == "readyReplicas") return GetInt32(member, &*scale->ready_replicas);
+    if (field != "conditions") return absl::OkStatus();
+    return EachElement(member, [&](JsonValue& element) {
+      ConditionFields condition;
+      std::string problem;  // its time does not matter here
+      NEAP_RETURN_IF_ERROR(DecodeCondition(element, &condition, &problem));
+      if (condition.type == "ReplicaFailure" && condition.status == "True" &&
+          condition.message.find("exceeded quota") != std::string::npos) {
+        scale->quota_refused = true;
+      }
       return absl::OkStatus();
     });
   });
@@ -215,12 +275,7 @@ absl::Status DecodeWorkload(JsonObject& object, Workload* out) {
         return absl::OkStatus();
       });
     }
-    if (key == "status") {
-      return EachMember(value, [&](std::string_view field, JsonValue& member) {
-        if (field == "replicas") return GetInt32(member, &out->scale.status_replicas);
-        return absl::OkStatus();
-      });
-    }
+    if (key == "status") return DecodeWorkloadStatus(value, &out->scale);
     return absl::OkStatus();
   }));
   if (out->name.empty()) return base::DataLoss("an object without metadata.name");

@@ -181,13 +181,15 @@ Answer Api::Scale(const ApiRequest& request, const Place& place) {
 std::optional<Answer> Api::Admit(const Kind& kind, const Json& document,
                                  std::string_view validation,
                                  std::vector<std::string>& warnings) const {
-  if (kind.id != KindId::kAutoscaler) return std::nullopt;
+  const bool hpa = kind.id == KindId::kHpa;
+  if (!hpa && kind.id != KindId::kAutoscaler) return std::nullopt;
   const std::string name = TextAt(document, "/metadata/name");
   const absl::StatusOr<value::Value> value = value::ParseJson(document.dump(), name);
   if (!value.ok()) return BadRequest(base::Message(value.status()));
   objects::DecodeOptions options;
   options.unknown_fields_are_errors = false;
-  const objects::Decoded decoded = objects::DecodeAutoscaler(*value, options);
+  const objects::Decoded decoded =
+      hpa ? objects::DecodeHpa(*value, options) : objects::DecodeAutoscaler(*value, options);
   if (!decoded.errors.empty() && !options_.admit_all) {
     std::vector<Cause> causes;
     for (const objects::Problem& problem : decoded.errors) {

@@ -19,7 +19,8 @@ struct Group {
   std::string_view version;
 };
 // In the order of the group list: built-in groups, then extensions.
-constexpr std::array<Group, 5> kGroups = {{{"apps", "v1"},
+constexpr std::array<Group, 6> kGroups = {{{"apps", "v1"},
+                                           {"autoscaling", "v2"},
                                            {"custom.metrics.k8s.io", "v1beta2"},
                                            {"external.metrics.k8s.io", "v1beta1"},
                                            {"metrics.k8s.io", "v1beta1"},
@@ -84,8 +85,10 @@ std::span<const Kind> Kinds() {
        true, false, false, false, false, kRead},
       {KindId::kStatefulSet, "apps", "v1", "statefulsets", "statefulset", "StatefulSet", "sts",
        true, true, false, false, false, false, kRead},
-      {KindId::kAutoscaler, "neap.dev", "v1alpha1", "autoscalers", "autoscaler", "Autoscaler", "",
-       true, true, true, true, false, true, kWrite},
+      {KindId::kAutoscaler, "neap.dev", "v1alpha1", "autoscalers", "autoscaler", "Autoscaler",
+       "nas", true, true, true, true, false, true, kWrite},
+      {KindId::kHpa, "autoscaling", "v2", "horizontalpodautoscalers", "horizontalpodautoscaler",
+       "HorizontalPodAutoscaler", "hpa", true, true, true, true, false, false, kWrite},
   }};
   return kKinds;
 }

@@ -18,9 +18,10 @@ enum class KindId : uint8_t {
   kDeployment,
   kReplicaSet,
   kStatefulSet,
-  kAutoscaler
+  kAutoscaler,
+  kHpa  // stored and served; nobody in here acts on one
 };
-inline constexpr size_t kKindCount = 7;
+inline constexpr size_t kKindCount = 8;
 
 struct Kind {
   KindId id;

@@ -53,13 +53,22 @@ const std::vector<Column>& ColumnsOf(KindId id) {
       // As the CRD's additionalPrinterColumns.
       {{"Name", "string", 0},
        {"Target", "string", 0},
+       {"Metrics", "string", 0},
        {"Min", "integer", 0},
        {"Max", "integer", 0},
-       {"Current", "integer", 0},
+       {"Replicas", "integer", 0},
        {"Desired", "integer", 0},
        {"Mode", "string", 0},
        {"Reason", "string", 0},
-       {"Limited", "string", 1},
+       {"Age", "string", 0},
+       {"Kind", "string", 1},
+       {"Able", "string", 1},
+       {"Limited", "string", 1}},
+      {{"Name", "string", 0},
+       {"Reference", "string", 0},
+       {"MinPods", "string", 0},
+       {"MaxPods", "integer", 0},
+       {"Replicas", "integer", 0},
        {"Age", "string", 0}},
   }};
   return kColumns[static_cast<size_t>(id)];
@@ -141,12 +150,22 @@ Json DeploymentCells(const Json& deployment, const std::string& age) {
 }
 
 Json AutoscalerCells(const Json& object, const std::string& age) {
-  const std::string mode = Text(object, "/spec/mode");
-  return Json::array({Text(object, "/metadata/name"), Text(object, "/spec/scaleTargetRef/name"),
-                      At(object, "/spec/minReplicas"), At(object, "/spec/maxReplicas"),
-                      At(object, "/status/currentReplicas"), At(object, "/status/desiredReplicas"),
-                      mode, ConditionReason(object, "ScalingActive"),
-                      ConditionReason(object, "ScalingLimited"), age});
+  return Json::array(
+      {Text(object, "/metadata/name"), Text(object, "/spec/scaleTargetRef/name"),
+       Text(object, "/status/metrics"), At(object, "/spec/minReplicas"),
+       At(object, "/spec/maxReplicas"), At(object, "/status/currentReplicas"),
+       At(object, "/status/desiredReplicas"), Text(object, "/spec/mode"),
+       ConditionReason(object, "ScalingActive"), age, Text(object, "/spec/scaleTargetRef/kind"),
+       ConditionReason(object, "AbleToScale"), ConditionReason(object, "ScalingLimited")});
+}
+
+Json HpaCells(const Json& object, const std::string& age) {
+  const Json min = At(object, "/spec/minReplicas");
+  return Json::array({Text(object, "/metadata/name"),
+                      fmt::format("{}/{}", Text(object, "/spec/scaleTargetRef/kind"),
+                                  Text(object, "/spec/scaleTargetRef/name")),
+                      min.is_number() ? min.dump() : "1", At(object, "/spec/maxReplicas"),
+                      Number(object, "/status/currentReplicas"), age});
 }
 
 Json CellsOf(KindId id, const Json& object, absl::Time now) {
@@ -172,6 +191,8 @@ Json CellsOf(KindId id, const Json& object, absl::Time now) {
                           age});
     case KindId::kAutoscaler:
       return AutoscalerCells(object, age);
+    case KindId::kHpa:
+      return HpaCells(object, age);
   }
   return Json::array();
 }

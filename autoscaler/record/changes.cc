@@ -155,6 +155,12 @@ absl::Status ApplyHistory(const v1::HistoryChanges& in, core::History* history) 
       NEAP_RETURN_IF_ERROR(Decode(in.base().base(), &history->base.emplace()));
     }
   }
+  if (in.has_crash_loop()) {
+    history->crash_loop.reset();
+    if (in.crash_loop().has_crash_loop()) {
+      NEAP_RETURN_IF_ERROR(Decode(in.crash_loop().crash_loop(), &history->crash_loop.emplace()));
+    }
+  }
   if (in.has_counted()) {
     history->counted.assign(in.counted().sequences().begin(), in.counted().sequences().end());
   }
@@ -255,6 +261,14 @@ bool ChangeEncoder::HistoryChanged(const core::History& history, v1::HistoryChan
   if (history.base) record::Encode(*history.base, base.mutable_base());
   if (Changed(DigestOfMessage(base), base_)) {
     *out->mutable_base() = std::move(base);
+    changed = true;
+  }
+  v1::CrashLoopChange loop;
+  if (history.crash_loop) record::Encode(*history.crash_loop, loop.mutable_crash_loop());
+  // Hardly any target ever has one: its absence at the start needs no word.
+  const bool loop_said = history.crash_loop || crash_loop_ != 0;
+  if (loop_said && Changed(DigestOfMessage(loop), crash_loop_)) {
+    *out->mutable_crash_loop() = std::move(loop);
     changed = true;
   }
   v1::CountedChange counted;

@@ -36,6 +36,7 @@ class ChangeEncoder {
   uint64_t scale_ = 0;  // digests; 0 = nothing written yet
   uint64_t base_ = 0;
   uint64_t counted_ = 0;
+  uint64_t crash_loop_ = 0;
   uint64_t counts_ = 0;
 };
 

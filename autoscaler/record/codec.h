@@ -51,6 +51,8 @@ void Encode(const core::Recommendation& recommendation, v1::Recommendation* out)
 absl::Status Decode(const v1::Recommendation& in, core::Recommendation* recommendation);
 void Encode(const core::ScaleEvent& event, v1::ScaleEvent* out);
 absl::Status Decode(const v1::ScaleEvent& in, core::ScaleEvent* event);
+void Encode(const core::CrashLoop& loop, v1::CrashLoop* out);
+absl::Status Decode(const v1::CrashLoop& in, core::CrashLoop* loop);
 void Encode(const core::Base& base, v1::Base* out);
 absl::Status Decode(const v1::Base& in, core::Base* base);
 

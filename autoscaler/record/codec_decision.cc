@@ -20,7 +20,7 @@ absl::Status DecodeMetricNumber(uint32_t number, int16_t* metric) {
 }
 
 absl::Status DecodeReason(int wire, std::string_view field, core::Reason* out) {
-  return DecodeEnum(wire, core::Reason::kHeldOverflow, field, out);
+  return DecodeEnum(wire, core::kLastReason, field, out);
 }
 
 struct DetailEncoder {
@@ -53,6 +53,13 @@ struct DetailEncoder {
     out->mutable_age()->set_age_ns(Nanos(d.age));
     out->mutable_age()->set_limit_ns(Nanos(d.limit));
   }
+  void operator()(const core::CrashLoopDetail& d) const {
+    v1::CrashLoopDetail* o = out->mutable_crash_loop();
+    o->set_crashing(d.crashing);
+    o->set_of(d.of);
+    o->set_since_ns(Nanos(d.since));
+    o->set_limit_ns(Nanos(d.limit));
+  }
 };
 
 core::Detail DecodeDetail(const v1::Step& in) {
@@ -76,6 +83,11 @@ core::Detail DecodeDetail(const v1::Step& in) {
     case v1::Step::kAge:
       return core::AgeDetail{.age = DurationOf(in.age().age_ns()),
                              .limit = DurationOf(in.age().limit_ns())};
+    case v1::Step::kCrashLoop:
+      return core::CrashLoopDetail{.crashing = in.crash_loop().crashing(),
+                                   .of = in.crash_loop().of(),
+                                   .since = DurationOf(in.crash_loop().since_ns()),
+                                   .limit = DurationOf(in.crash_loop().limit_ns())};
     case v1::Step::DETAIL_NOT_SET:
       break;
   }
@@ -151,6 +163,7 @@ void Encode(const core::Decision& d, v1::Decision* out) {
   out->set_limited(EnumOf<v1::Reason>(d.limited));
   out->set_took_base(d.took_base);
   out->set_ready_pods(d.ready_pods);
+  out->set_crash_loop(d.crash_loop);
   for (const core::MetricResult& result : d.metrics) EncodeResult(result, out->add_metrics());
   for (const core::Step& step : d.steps) EncodeStep(step, out->add_steps());
 }
@@ -173,6 +186,7 @@ absl::Status Decode(const v1::Decision& in, core::Decision* d) {
   NEAP_RETURN_IF_ERROR(DecodeReason(in.limited(), "limited", &d->limited));
   d->took_base = in.took_base();
   d->ready_pods = in.ready_pods();
+  d->crash_loop = in.crash_loop();
   for (const v1::MetricResult& result : in.metrics()) {
     NEAP_RETURN_IF_ERROR(DecodeResult(result, &d->metrics.emplace_back()));
   }

@@ -44,6 +44,17 @@ absl::Status Decode(const v1::Base& in, core::Base* base) {
   return absl::OkStatus();
 }
 
+void Encode(const core::CrashLoop& loop, v1::CrashLoop* out) {
+  if (loop.since != absl::InfinitePast()) out->set_since_time_ns(Nanos(loop.since));
+  if (loop.seen != absl::InfinitePast()) out->set_seen_time_ns(Nanos(loop.seen));
+}
+
+absl::Status Decode(const v1::CrashLoop& in, core::CrashLoop* loop) {
+  if (in.has_since_time_ns()) loop->since = TimeOf(in.since_time_ns());
+  if (in.has_seen_time_ns()) loop->seen = TimeOf(in.seen_time_ns());
+  return absl::OkStatus();
+}
+
 void Encode(const core::Condition& condition, v1::Condition* out) {
   out->set_type(condition.type);
   out->set_status(EnumOf<v1::ConditionStatus>(condition.status));

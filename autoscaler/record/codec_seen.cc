@@ -148,6 +148,8 @@ void Encode(const core::Scale& scale, v1::Scale* out) {
   out->set_spec_replicas(scale.spec_replicas);
   out->set_status_replicas(scale.status_replicas);
   out->set_selector(scale.selector);
+  if (scale.ready_replicas) out->set_ready_replicas(*scale.ready_replicas);
+  out->set_quota_refused(scale.quota_refused);
 }
 
 absl::Status Decode(const v1::Scale& in, core::Scale* scale) {
@@ -155,7 +157,9 @@ absl::Status Decode(const v1::Scale& in, core::Scale* scale) {
             .resource_version = in.resource_version(),
             .spec_replicas = in.spec_replicas(),
             .status_replicas = in.status_replicas(),
-            .selector = in.selector()};
+            .selector = in.selector(),
+            .quota_refused = in.quota_refused()};
+  if (in.has_ready_replicas()) scale->ready_replicas = in.ready_replicas();
   return absl::OkStatus();
 }
 
@@ -167,6 +171,8 @@ void Encode(const core::Pod& pod, v1::Pod* out) {
   out->set_phase(EnumOf<v1::PodPhase>(pod.phase));
   out->set_ready(EnumOf<v1::PodReady>(pod.ready));
   out->set_deleting(pod.deleting);
+  out->set_crash_looping(pod.trouble == core::PodTrouble::kCrashLoop);
+  out->set_unschedulable(pod.trouble == core::PodTrouble::kUnschedulable);
 }
 
 absl::Status Decode(const v1::Pod& in, core::Pod* pod) {
@@ -177,6 +183,9 @@ absl::Status Decode(const v1::Pod& in, core::Pod* pod) {
   NEAP_RETURN_IF_ERROR(DecodeEnum(in.phase(), core::PodPhase::kUnknown, "pod phase", &pod->phase));
   NEAP_RETURN_IF_ERROR(DecodeEnum(in.ready(), core::PodReady::kUnknown, "pod ready", &pod->ready));
   pod->deleting = in.deleting();
+  pod->trouble = in.crash_looping()   ? core::PodTrouble::kCrashLoop
+                 : in.unschedulable() ? core::PodTrouble::kUnschedulable
+                                      : core::PodTrouble::kNone;
   return absl::OkStatus();
 }
 

@@ -167,6 +167,8 @@ void Encode(const core::AutoscalerSpec& spec, v1::AutoscalerSpec* out) {
   out->set_guards(EnumOf<v1::Guards>(spec.guards));
   out->set_zero_policy(EnumOf<v1::ZeroPolicy>(spec.zero_policy));
   out->set_on_absent(EnumOf<v1::OnAbsent>(spec.on_absent));
+  out->set_hold_unschedulable_pods(spec.hold_scale_up.unschedulable_pods);
+  out->set_hold_quota_exceeded(spec.hold_scale_up.quota_exceeded);
   out->set_period_ns(Nanos(spec.period));
   out->set_polling_interval_ns(Nanos(spec.polling_interval));
 }
@@ -202,6 +204,8 @@ absl::Status Decode(const v1::AutoscalerSpec& in, core::AutoscalerSpec* spec) {
                                   "spec.zero_policy", &spec->zero_policy));
   NEAP_RETURN_IF_ERROR(
       DecodeEnum(in.on_absent(), core::OnAbsent::kValue, "spec.on_absent", &spec->on_absent));
+  spec->hold_scale_up = {.unschedulable_pods = in.hold_unschedulable_pods(),
+                         .quota_exceeded = in.hold_quota_exceeded()};
   spec->period = DurationOf(in.period_ns());
   spec->polling_interval = DurationOf(in.polling_interval_ns());
   return absl::OkStatus();

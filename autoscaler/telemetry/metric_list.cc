@@ -136,6 +136,19 @@ constexpr MetricInfo kMetrics[] = {
      "1 when the latest reading of a trigger's metric is an error, 0 when it is a value.", ""},
     {"neap_scaler_reading_age_seconds", kGauge, kKedaMetric,
      "Age of the latest reading of a trigger's metric.", ""},
+
+    // ---- shadowed HPAs (--shadow-hpas)
+    {"neap_shadow_decisions_total", kCounter, "namespace,horizontalpodautoscaler,result",
+     "Decisions for a shadowed HPA: result is equal to what the HPA did, or different.", ""},
+    {"neap_shadow_current_replicas", kGauge, kHpa, "Replicas of a shadowed HPA's target.", ""},
+    {"neap_shadow_desired_replicas", kGauge, kHpa,
+     "Replicas that Neap would have for a shadowed HPA.", ""},
+    {"neap_shadow_hpa_desired_replicas", kGauge, kHpa,
+     "Replicas that a shadowed HPA desires, by its status.", ""},
+    {"neap_shadow_differs_seconds", kGauge, kHpa,
+     "For how long Neap would have had other replicas than a shadowed HPA's target; 0: it would "
+     "not.",
+     ""},
 };
 
 }  // namespace

@@ -244,9 +244,19 @@ void WriteScalerAge(std::string_view name, const Object& o, std::string* out) {
   });
 }
 
+void WriteShadowDecisions(std::string_view name, const Object& o, std::string* out) {
+  HpaLine(name, o, out).Label("result", "equal").Value(static_cast<double>(o.info.shadow->equal()));
+  HpaLine(name, o, out)
+      .Label("result", "different")
+      .Value(static_cast<double>(o.info.shadow->different()));
+}
+
 // What to write of one object: a family with one number per object, or one with its own function.
+// Shadowed objects have families of their own: an Autoscaler beside an HPA mostly has its name, and
+// would be a duplicate.
 struct Family {
   std::string_view name;
+  bool shadow = false;
   // Exactly one of the two. nullopt: no series.
   std::optional<double> (*number)(const Object&) = nullptr;
   void (*write)(std::string_view name, const Object&, std::string* out) = nullptr;
@@ -305,6 +315,34 @@ constexpr Family kFamilies[] = {
     {.name = "neap_scaler_active", .write = WriteScalerActive},
     {.name = "neap_scaler_failing", .write = WriteScalerFailing},
     {.name = "neap_scaler_reading_age_seconds", .write = WriteScalerAge},
+    {.name = "neap_shadow_decisions_total", .shadow = true, .write = WriteShadowDecisions},
+    {.name = "neap_shadow_current_replicas",
+     .shadow = true,
+     .number = [](const Object& o) -> std::optional<double> {
+       if (o.info.scale == nullptr) return std::nullopt;
+       return o.info.scale->spec_replicas;
+     }},
+    {.name = "neap_shadow_desired_replicas",
+     .shadow = true,
+     .number = [](const Object& o) -> std::optional<double> {
+       const core::Decision* d = o.info.decision;
+       if (d == nullptr || d->verdict == core::Verdict::kHold ||
+           d->verdict == core::Verdict::kFailed || d->verdict == core::Verdict::kNoScale) {
+         return std::nullopt;
+       }
+       return d->desired;
+     }},
+    {.name = "neap_shadow_hpa_desired_replicas",
+     .shadow = true,
+     .number = [](const Object& o) -> std::optional<double> {
+       return o.info.shadow->other_desired();
+     }},
+    {.name = "neap_shadow_differs_seconds",
+     .shadow = true,
+     .number = [](const Object& o) -> std::optional<double> {
+       const auto since = o.info.shadow->differs_since();
+       return since ? absl::ToDoubleSeconds(o.now - *since) : 0;
+     }},
 };
 
 }  // namespace
@@ -322,6 +360,7 @@ bool ObjectMetrics::Write(int family, absl::Time now, std::string* after, std::s
   for (int i = 0; i < kChunk; ++i) {
     if (!controller_.NextTarget(*after, &info)) return false;
     after->assign(info.uid);
+    if (f.shadow != (info.shadow != nullptr)) continue;
     const Object object{.info = info, .now = now, .withheld = withheld_(info.uid)};
     if (f.write != nullptr) {
       f.write(f.name, object, out);

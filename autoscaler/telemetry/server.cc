@@ -14,6 +14,7 @@ namespace {
 constexpr char kText[] = "text/plain; version=0.0.4; charset=utf-8";
 constexpr char kPlain[] = "text/plain; charset=utf-8";
 constexpr absl::Duration kRecordsWait = absl::Seconds(30);  // without wait=
+constexpr absl::Duration kShadowsWait = absl::Seconds(10);
 constexpr absl::Duration kMostRecordsWait = absl::Minutes(5);
 
 int HttpStatusOf(const absl::Status& status) {
@@ -112,6 +113,18 @@ Server::Server(ServerHandlers handlers) : impl_(std::make_unique<Impl>()) {
                   [impl = impl_.get()](const httplib::Request&, httplib::Response& response) {
                     impl->Health(impl->handlers.unready, response);
                   });
+  impl_->http.Get(
+      "/shadow", [impl = impl_.get()](const httplib::Request&, httplib::Response& response) {
+        const auto& shadows = impl->handlers.shadows;
+        absl::StatusOr<std::string> document = base::NotFound("neapd runs without --shadow-hpas");
+        if (shadows) document = shadows(kShadowsWait);
+        if (document.ok()) {
+          response.set_content(*document, "application/json");
+          return;
+        }
+        response.status = HttpStatusOf(document.status());
+        response.set_content(std::string(base::Message(document.status())) + "\n", kPlain);
+      });
   impl_->http.Get("/records", [impl = impl_.get()](const httplib::Request& request,
                                                    httplib::Response& response) {
     auto records = impl->Records(request);

@@ -1,9 +1,11 @@
-// The HTTP server of neapd: /metrics, /healthz, /readyz, /records over cpp-httplib. It runs its own
-// threads and never touches the controller: per-object series come through a Scrape (see scrape.h),
-// records through Records (records.h), health through callbacks.
+// The HTTP server of neapd: /metrics, /healthz, /readyz, /records, /shadow over cpp-httplib. It
+// runs its own threads and never touches the controller: per-object series come through a Scrape
+// (see scrape.h), records through Records (records.h), health through callbacks.
 //
 //   GET /records?object=NAMESPACE/NAME[&wait=30s]   the object's last decisions, a journal's
 //   segment
+//   GET /shadow   what Neap would have decided for the HPAs that it shadows (shadows.h); 404 when
+//   it shadows none
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -27,6 +29,8 @@ struct ServerHandlers {
   // Records::Get, or one like it.
   std::function<absl::StatusOr<std::string>(const core::ObjectKey& key, absl::Duration patience)>
       records;
+  // Shadows::Get, or one like it; unset: no shadow mode.
+  std::function<absl::StatusOr<std::string>(absl::Duration patience)> shadows = {};
 };
 
 // Thread-safe. Handlers are called on the server's threads until Stop (or the destructor) returned.

@@ -117,5 +117,39 @@ TEST(ObjectTable, OneDryRunConditionWithCoresWords) {
   EXPECT_EQ(objects.Complete("a", status, t0).own_conditions[0].reason, "DryRun");
 }
 
+core::Status Able() {
+  core::Status status;
+  status.conditions.push_back({.type = "AbleToScale",
+                               .status = core::ConditionStatus::kTrue,
+                               .reason = "ReadyForNewScale",
+                               .message = "fine",
+                               .last_transition = absl::UnixEpoch()});
+  return status;
+}
+
+TEST(ObjectTable, ARivalIsAConditionUntilItIsGone) {
+  const absl::Time t0 = absl::UnixEpoch() + absl::Hours(1);
+  ObjectTable objects(/*dry_run=*/false);
+  objects.Put("a", From("api", Mode::kLive));
+  EXPECT_FALSE(objects.SetRival("nobody", "x"));
+  EXPECT_FALSE(objects.SetRival("a", ""));
+  EXPECT_TRUE(objects.SetRival("a", "not listed yet"));
+  objects.Complete("a", Able(), t0);
+  EXPECT_TRUE(objects.SetRival("a", "HPA web scales it"));
+  EXPECT_FALSE(objects.SetRival("a", "HPA web scales it"));
+  const auto full = objects.Complete("a", Able(), t0 + absl::Minutes(1));
+  EXPECT_EQ(full.status.conditions[0].status, core::ConditionStatus::kFalse);
+  EXPECT_EQ(full.status.conditions[0].reason, "TargetScaledByHPA");
+  EXPECT_EQ(full.status.conditions[0].message, "HPA web scales it");
+  EXPECT_EQ(full.status.conditions[0].last_transition, t0);
+  EXPECT_EQ(full.own_conditions[0].type, "DryRun");
+  EXPECT_EQ(full.own_conditions[0].status, core::ConditionStatus::kTrue);
+  EXPECT_EQ(full.own_conditions[0].reason, "TargetScaledByHPA");
+  EXPECT_TRUE(objects.SetRival("a", ""));
+  const auto free = objects.Complete("a", Able(), t0 + absl::Minutes(2));
+  EXPECT_EQ(free.status, Able());
+  EXPECT_EQ(free.own_conditions[0].status, core::ConditionStatus::kFalse);
+}
+
 }  // namespace
 }  // namespace neap::app

@@ -69,6 +69,14 @@ TEST(Options, Lists) {
   EXPECT_THAT(o.trigger_endpoints, ElementsAre(std::pair("kafka", "kafka:1")));
 }
 
+TEST(Options, HpasAreWatchedAndShadowedWhenAsked) {
+  EXPECT_TRUE(Good({}).watch_hpas);
+  EXPECT_FALSE(Good({}).shadow_hpas);
+  EXPECT_TRUE(Good({"--shadow-hpas"}).shadow_hpas);
+  EXPECT_FALSE(Good({"--watch-hpas=false"}).watch_hpas);
+  EXPECT_THAT(Error({"--watch-hpas=some"}), HasSubstr("--watch-hpas"));
+}
+
 TEST(Options, ADryRunWritesNothingUnlessAskedTo) {
   const Options o = Good({"--dry-run"});
   EXPECT_TRUE(o.dry_run);

@@ -223,6 +223,7 @@ OWN = "neap-system"
 READS = {("neap.dev", "autoscalers", v) for v in ("get", "list", "watch")} | \
         {("apps", r, v) for r in ("deployments", "replicasets", "statefulsets") for v in ("get", "list", "watch")} | \
         {("", "pods", v) for v in ("list", "watch")} | \
+        {("autoscaling", "horizontalpodautoscalers", v) for v in ("list", "watch")} | \
         {("apps", r + "/scale", "get") for r in ("deployments", "replicasets", "statefulsets")} | {("", "replicationcontrollers/scale", "get")}
 WRITES = {("apps", r + "/scale", "patch") for r in ("deployments", "replicasets", "statefulsets")} | \
          {("", "replicationcontrollers/scale", "patch"), ("neap.dev", "autoscalers/status", "patch"), ("", "events", "create"), ("", "events", "patch")}

@@ -69,7 +69,7 @@ TEST(PodTable, ChangesMoveAPodBetweenSets) {
 
 std::vector<std::string> OverlappingOf(const PodTable& table, const PodTable::Set& web) {
   std::vector<std::string> keys;
-  table.Overlapping(web, "shop/web", /*assume_pods=*/false, &keys);
+  table.Overlapping(web, "shop/web", /*assume_pods=*/false, /*shadows=*/false, &keys);
   return keys;
 }
 

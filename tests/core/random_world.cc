@@ -16,6 +16,21 @@ RandomWorld::RandomWorld(std::mt19937_64& random, WorldKind kind) : random_(rand
   MakePods();
   for (const MetricSpec& metric : spec.metrics) MakeReading(metric);
   MakeHistory();
+  if (kind_ != WorldKind::kSettled) MakeTroubles();
+}
+
+void RandomWorld::MakeTroubles() {
+  if (Chance(30)) scale.ready_replicas = static_cast<int32_t>(Draw(0, 3));
+  scale.quota_refused = Chance(5);
+  spec.hold_scale_up = {.unschedulable_pods = Chance(10), .quota_exceeded = Chance(10)};
+  const bool crashes = Chance(20);
+  for (Pod& pod : pods) {
+    if (Chance(crashes ? 60 : 3)) pod.trouble = PodTrouble::kCrashLoop;
+    if (Chance(3)) pod.trouble = PodTrouble::kUnschedulable;
+  }
+  if (!Chance(20)) return;
+  const absl::Time last = seen.now - absl::Seconds(Draw(0, 700));
+  past.crash_loop = CrashLoop{.since = last - absl::Seconds(Draw(0, 700)), .seen = last};
 }
 
 Decision RandomWorld::Run() {

@@ -53,6 +53,7 @@ class RandomWorld {
   void MakePods();
   void MakeReading(const MetricSpec& metric);
   void MakeHistory();
+  void MakeTroubles();  // what guards look at
   ScalingRules MakeRules();
 
   std::mt19937_64& random_;

@@ -58,6 +58,9 @@ constexpr Named<PodReady> kReady[] = {{"None", PodReady::kNone},
                                       {"True", PodReady::kTrue},
                                       {"False", PodReady::kFalse},
                                       {"Unknown", PodReady::kUnknown}};
+constexpr Named<PodTrouble> kTroubles[] = {{"none", PodTrouble::kNone},
+                                           {"crash-loop", PodTrouble::kCrashLoop},
+                                           {"unschedulable", PodTrouble::kUnschedulable}};
 constexpr Named<MetricSource> kSources[] = {
     {"resource", MetricSource::kResource}, {"container", MetricSource::kContainerResource},
     {"pods", MetricSource::kPods},         {"object", MetricSource::kObject},
@@ -246,6 +249,11 @@ std::string Scenario::Spec(const Words& words) {
       spec_.paused = w.value == "true";
     } else if (w.key == "on-absent") {
       spec_.on_absent = w.value == "Value" ? OnAbsent::kValue : OnAbsent::kHold;
+    } else if (w.key == "hold") {
+      for (const std::string& hold : SplitBy(w.value, ',')) {
+        if (hold == "unschedulable") spec_.hold_scale_up.unschedulable_pods = true;
+        if (hold == "quota") spec_.hold_scale_up.quota_exceeded = true;
+      }
     } else if (w.key == "period") {
       spec_.period = DurationOf(w.value);
     } else if (w.key == "behavior" && w.value == "none") {
@@ -355,6 +363,11 @@ std::string Scenario::ScaleLine(const Words& words) {
       scale_.spec_replicas = scale_.status_replicas = NumberOf(w.value);
     } else if (w.key == "status") {
       scale_.status_replicas = NumberOf(w.value);
+    } else if (w.key == "ready") {
+      scale_.ready_replicas.reset();
+      if (w.value != "unknown") scale_.ready_replicas = NumberOf(w.value);
+    } else if (w.key == "quota") {
+      scale_.quota_refused = w.value == "refused";
     } else if (w.key == "selector") {
       scale_.selector = w.value;
       const auto parsed = base::Selector::Parse(w.value);
@@ -394,6 +407,8 @@ std::string Scenario::Pods(const Words& words) {
       pod.ready_at = now_ - DurationOf(w.value);
     } else if (w.key == "deleting") {
       pod.deleting = w.value == "true";
+    } else if (w.key == "trouble") {
+      if (!Find(kTroubles, w.value, &pod.trouble)) problem_ = Unknown("trouble", w.value);
     } else if (w.key == "request") {
       for (const std::string& text : SplitBy(w.value, ',')) {
         const size_t colon = text.find(':');
@@ -585,6 +600,9 @@ std::string Scenario::Print(const Outcome& outcome) const {
   if (h.base) {
     kept += fmt::format(" base {} ({} ready)@{}", h.base->replicas, h.base->ready_pods,
                         When(h.base->at));
+  }
+  if (h.crash_loop) {
+    kept += fmt::format(" crash loop {}..{}", When(h.crash_loop->since), When(h.crash_loop->seen));
   }
   if (!kept.empty()) out += "remember " + kept + "\n";
   return out;

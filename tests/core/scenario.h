@@ -5,8 +5,10 @@
 //   spec min=1 max=10                    the object (a new `spec` keeps metrics and behavior)
 //   metric resource cpu utilization=60   also: container, pods, object, external, trigger
 //   behavior up window=0s policies=pods:4/15s,percent:100/15s
-//   scale 4 status=4 selector=app=web    or: scale error="no answer"
-//   pods web-1..4 request=cpu:500m       Running and Ready for an hour, unless said otherwise
+//   scale 4 status=4 selector=app=web    also: ready=2, quota=refused; or: scale error="no answer"
+//   pods web-1..4 request=cpu:500m       Running and Ready for an hour, unless said otherwise, as
+//   by
+//                                        phase=Failed ready=False trouble=crash-loop
 //   reading 1 web-1..4=450m              or: reading 1 150 | reading 1 error="boom"
 //   wait 15s
 //   decide applied                       what became of the write; scale follows it

@@ -2,6 +2,7 @@
 // cached pod costs.
 #include "autoscaler/kube/decode.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
@@ -52,7 +53,8 @@ TEST(DecodeWorkload, IsWhatItsScaleSubresourceWouldShow) {
                                      .resource_version = "42",
                                      .spec_replicas = 3,
                                      .status_replicas = 2,
-                                     .selector = "app=web,env in (dev,prod),tier=b"}));
+                                     .selector = "app=web,env in (dev,prod),tier=b",
+                                     .ready_replicas = 1}));
 }
 
 TEST(DecodeWorkload, MissingReplicasAreTheApisDefaults) {
@@ -63,6 +65,22 @@ TEST(DecodeWorkload, MissingReplicasAreTheApisDefaults) {
   EXPECT_EQ(web->scale.selector, "");
   const auto zero = WorkloadOf(R"({"metadata":{"name":"web"},"spec":{"replicas":0}})");
   EXPECT_EQ(zero->scale.spec_replicas, 0);
+}
+
+TEST(DecodeWorkload, GuardsKnowReadyPodsAndQuotas) {
+  const auto none = WorkloadOf(R"({"metadata":{"name":"web"},"spec":{}})");
+  EXPECT_EQ(none->scale.ready_replicas, std::nullopt);  // no status yet: not known
+  const auto web = WorkloadOf(R"({"metadata":{"name":"web"},"status":{"replicas":3,"conditions":[
+      {"type":"Available","status":"False","lastTransitionTime":"2026-01-01T00:00:00Z"},
+      {"type":"ReplicaFailure","status":"True","reason":"FailedCreate",
+       "message":"pods \"web-1\" is forbidden: exceeded quota: q, requested: pods=1"}]}})");
+  ASSERT_TRUE(web.ok()) << web.status();
+  EXPECT_EQ(web->scale.ready_replicas, 0);  // a zero is left out
+  EXPECT_TRUE(web->scale.quota_refused);
+  const auto other = WorkloadOf(R"({"metadata":{"name":"web"},"status":{"conditions":[
+      {"type":"ReplicaFailure","status":"False","message":"exceeded quota: q"},
+      {"type":"ReplicaFailure","status":"True","message":"violates PodSecurity"}]}})");
+  EXPECT_FALSE(other->scale.quota_refused);
 }
 
 TEST(DecodeWorkload, RefusesWhatIsNoWorkload) {
@@ -129,6 +147,35 @@ TEST(DecodePod, KeepsWhatDecisionsUse) {
   EXPECT_TRUE(requests.init_containers[0].sidecar);
   EXPECT_EQ(requests.overhead, (core::ResourceAmounts{{"cpu", 1, 0}}));
   EXPECT_FALSE(requests.pod_level.has_value());
+}
+
+TEST(DecodePod, KnowsItsTrouble) {
+  Interner interner;
+  const auto trouble = [&](const std::string& more) {
+    const auto pod = Pod(PodJson("web-1", more), interner);
+    EXPECT_TRUE(pod.ok()) << pod.status();
+    return pod->state.pod.trouble;
+  };
+  EXPECT_EQ(trouble(""), core::PodTrouble::kNone);
+  EXPECT_EQ(trouble(R"(,"containerStatuses":[{"name":"app","state":{"running":{}}},
+      {"name":"side","state":{"waiting":{"message":"m","reason":"CrashLoopBackOff"}}}])"),
+            core::PodTrouble::kCrashLoop);
+  EXPECT_EQ(trouble(R"(,"initContainerStatuses":[{"state":{"waiting":{"reason":
+      "CrashLoopBackOff"}}}],"containerStatuses":null)"),
+            core::PodTrouble::kCrashLoop);
+  EXPECT_EQ(trouble(R"(,"containerStatuses":[{"state":{"waiting":{"reason":"ImagePullBackOff"}},
+      "lastState":{"terminated":{"reason":"CrashLoopBackOff"}}}])"),
+            core::PodTrouble::kNone);
+  const auto waiting = [&](const char* reason) {
+    return Pod(fmt::format(
+                   R"({{"metadata":{{"name":"p"}},"status":{{"phase":"Pending","conditions":[
+        {{"type":"PodScheduled","status":"False","reason":"{}"}}]}}}})",
+                   reason),
+               interner)
+        ->state.pod.trouble;
+  };
+  EXPECT_EQ(waiting("Unschedulable"), core::PodTrouble::kUnschedulable);
+  EXPECT_EQ(waiting("SchedulingGated"), core::PodTrouble::kNone);
 }
 
 TEST(DecodePod, FieldsMayBeMissing) {

@@ -90,8 +90,9 @@ TEST_F(Kubectl, GetPrintsProperColumns) {
   EXPECT_THAT(Ask({"get", "deploy,pods,autoscalers"}),
               AllOf(HasSubstr("deployment.apps/checkout"), HasSubstr("pod/checkout-"),
                     HasSubstr("autoscaler.neap.dev/checkout")));
-  EXPECT_THAT(Ask({"get", "autoscalers"}),
-              ContainsRegex("NAME +TARGET +MIN +MAX +CURRENT +DESIRED +MODE +REASON +AGE"));
+  EXPECT_THAT(
+      Ask({"get", "autoscalers"}),
+      ContainsRegex("NAME +TARGET +METRICS +MIN +MAX +REPLICAS +DESIRED +MODE +REASON +AGE"));
   EXPECT_THAT(Ask({"get", "ns"}), ContainsRegex("shop +Active"));
   EXPECT_THAT(Ask({"get", "deploy", "none"}), HasSubstr("deployments.apps \"none\" not found"));
 }

@@ -73,6 +73,7 @@ TEST(Codec, SpecsAndOptionsComeBackButForTriggerMetadata) {
   spec.guards = core::Guards::kNone;
   spec.zero_policy = core::ZeroPolicy::kActivation;
   spec.on_absent = core::OnAbsent::kValue;
+  spec.hold_scale_up = {.unschedulable_pods = true, .quota_exceeded = false};
   spec.period = absl::Milliseconds(1500);
   spec.polling_interval = absl::Seconds(30);
 
@@ -137,6 +138,68 @@ TEST(Codec, PodRequestsAndTimesAtTheirEnds) {
   core::Reading reading_back;
   ASSERT_TRUE(Decode(r, now, &reading_back).ok());
   EXPECT_TRUE(reading_back == reading);
+}
+
+TEST(Codec, WhatGuardsLookAtComesBack) {
+  for (const std::optional<int32_t> ready : {std::optional<int32_t>(), std::optional<int32_t>(0)}) {
+    const core::Scale scale{.uid = "u",
+                            .resource_version = "1",
+                            .spec_replicas = 3,
+                            .status_replicas = 2,
+                            .selector = "a=b",
+                            .ready_replicas = ready,
+                            .quota_refused = !ready};
+    v1::Scale message;
+    Encode(scale, &message);
+    core::Scale back;
+    ASSERT_TRUE(Decode(message, &back).ok());
+    EXPECT_EQ(back, scale);
+  }
+  for (const auto trouble :
+       {core::PodTrouble::kNone, core::PodTrouble::kCrashLoop, core::PodTrouble::kUnschedulable}) {
+    core::Pod pod;
+    pod.name = "web-1";
+    pod.trouble = trouble;
+    v1::Pod message;
+    Encode(pod, &message);
+    core::Pod back;
+    ASSERT_TRUE(Decode(message, &back).ok());
+    EXPECT_EQ(back, pod);
+  }
+  core::Decision decision;
+  decision.crash_loop = true;
+  decision.steps.push_back(
+      {.stage = core::Stage::kGuards,
+       .reason = core::Reason::kHeldCrashLoop,
+       .before = 5,
+       .after = 3,
+       .metric = -1,
+       .detail = core::CrashLoopDetail{
+           .crashing = 2, .of = 3, .since = absl::Seconds(61), .limit = absl::Minutes(10)}});
+  v1::Decision message;
+  Encode(decision, &message);
+  core::Decision back;
+  ASSERT_TRUE(Decode(message, &back).ok());
+  EXPECT_EQ(back, decision);
+}
+
+// A crash loop that begins and is forgotten, as changes against the record before.
+TEST(Changes, ACrashLoopComesAndGoes) {
+  ChangeEncoder encoder;
+  ChangeDecoder decoder;
+  core::Outcome outcome;
+  const core::CrashLoop loop{.since = absl::FromUnixSeconds(60), .seen = absl::FromUnixSeconds(75)};
+  for (const std::optional<core::CrashLoop> now :
+       {std::optional<core::CrashLoop>(), std::optional(loop), std::optional(loop),
+        std::optional<core::CrashLoop>(), std::optional(loop)}) {
+    outcome.history.crash_loop = now;
+    v1::OutcomeEntry entry;
+    encoder.Encode(
+        control::OutcomeRecord{.uid = "u", .decision_id = 1, .result = {}, .outcome = &outcome},
+        &entry);
+    ASSERT_TRUE(decoder.Decode(entry).ok());
+    EXPECT_EQ(decoder.outcome().history, outcome.history);
+  }
 }
 
 TEST(Changes, ThatDoNotFitAreRefused) {

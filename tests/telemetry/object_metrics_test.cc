@@ -215,6 +215,33 @@ TEST_F(ObjectMetricsTest, IsWrittenInPieces) {
   EXPECT_EQ(std::count(first.begin(), first.end(), '\n'), 1000 + 2);
 }
 
+// An Autoscaler beside the HPA has its name, as a rule.
+TEST_F(ObjectMetricsTest, ShadowsHaveSeriesOfTheirOwn) {
+  Add({Spec("shop", "web")});
+  auto hpa = Spec("shop", "web");
+  hpa->uid = "uid-hpa";
+  core::Status said;
+  said.desired_replicas = 7;
+  std::vector<control::Message> messages;
+  messages.emplace_back(control::SpecsReplaced{
+      .source = "hpa",
+      .all = {{.uid = hpa->uid, .spec = hpa, .status = said, .source = "hpa", .shadow = true}}});
+  controller_.Step(std::move(messages), kNow);
+  const std::string text = All();
+  const std::string labels = "{namespace=\"shop\",horizontalpodautoscaler=\"web\"";
+  EXPECT_THAT(text, HasSubstr("neap_shadow_decisions_total" + labels + ",result=\"equal\"} 1\n"));
+  EXPECT_THAT(text,
+              HasSubstr("neap_shadow_decisions_total" + labels + ",result=\"different\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("neap_shadow_hpa_desired_replicas" + labels + "} 7\n"));
+  EXPECT_THAT(text, HasSubstr("neap_shadow_differs_seconds" + labels + "} 0\n"));
+  std::set<std::string> series;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('#')) continue;
+    EXPECT_TRUE(series.insert(line.substr(0, line.rfind(' '))).second) << line;
+  }
+}
+
 // No two series with the same name and labels: Prometheus refuses them.
 TEST_F(ObjectMetricsTest, NoSeriesIsThereTwice) {
   auto spec = Spec("shop", "web");

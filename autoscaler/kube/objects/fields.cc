@@ -17,13 +17,13 @@ Problem MakeProblem(const value::Value* at, std::string path, std::string messag
           .message = std::move(message)};
 }
 
+}  // namespace
+
 std::string Supported(std::span<const std::string_view> allowed) {
   std::string out;
   for (std::string_view one : allowed) out += fmt::format("{}\"{}\"", out.empty() ? "" : ", ", one);
   return out;
 }
-
-}  // namespace
 
 void Report::Error(const value::Value* at, std::string path, std::string message) {
   out_.errors.push_back(MakeProblem(at, std::move(path), std::move(message)));

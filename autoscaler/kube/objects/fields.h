@@ -90,6 +90,9 @@ class Fields {
 // A value as an error shows it: strings quoted, lists and maps by their kind.
 std::string Show(const value::Value& value);
 
+// "\"A\", \"B\"" of the values that a field may have.
+std::string Supported(std::span<const std::string_view> allowed);
+
 // What is wrong with `text` as a part of an API path (names of targets and metrics), or "".
 std::string PathSegmentProblem(std::string_view text);
 

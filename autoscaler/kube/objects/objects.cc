@@ -21,6 +21,7 @@ constexpr absl::Duration kMaxPollingInterval = absl::Hours(24);
 constexpr std::array<std::string_view, 3> kModes = {"Live", "DryRun", "Paused"};
 constexpr std::array<std::string_view, 2> kGuards = {"Safe", "None"};
 constexpr std::array<std::string_view, 2> kOnAbsent = {"Hold", "Value"};
+constexpr std::array<std::string_view, 2> kHolds = {"UnschedulablePods", "QuotaExceeded"};
 constexpr std::array<std::string_view, 2> kZeroPolicies = {"Hpa", "Activation"};
 
 void CheckTexts(Fields& parent, std::string_view key) {
@@ -131,6 +132,29 @@ std::optional<absl::Duration> DecodeDuration(Fields& f, std::string_view key, bo
     return std::nullopt;
   }
   return out;
+}
+
+void DecodeHolds(Fields& f, core::HoldScaleUp& out) {
+  const auto* holds = f.List("holdScaleUp");
+  if (holds == nullptr) return;
+  for (size_t i = 0; i < holds->size(); ++i) {
+    const value::Value& hold = (*holds)[i];
+    const std::string path = fmt::format("{}[{}]", f.Path("holdScaleUp"), i);
+    bool* flag = nullptr;
+    if (hold.is_string() && hold.AsString() == kHolds[0]) flag = &out.unschedulable_pods;
+    if (hold.is_string() && hold.AsString() == kHolds[1]) flag = &out.quota_exceeded;
+    if (flag == nullptr) {
+      const std::string hint =
+          hold.is_string() ? base::DidYouMean(hold.AsString(), kHolds) : std::string();
+      f.report().Error(&hold, path,
+                       fmt::format("Unsupported value: {}: supported values: {}{}", Show(hold),
+                                   Supported(kHolds), hint));
+    } else if (*flag) {
+      f.report().Error(&hold, path, fmt::format("Duplicate value: {}", Show(hold)));
+    } else {
+      *flag = true;
+    }
+  }
 }
 
 void CheckType(Fields& object, std::string_view api_version, std::string_view kind) {
@@ -279,9 +303,10 @@ Decoded DecodeHpa(const value::Value& value, const DecodeOptions& options) {
 Decoded DecodeAutoscaler(const value::Value& value, const DecodeOptions& options) {
   const auto decode = [&options](Fields& object, Report& report, core::AutoscalerSpec& spec,
                                  Decoded& out) {
-    Fields f(object, "spec",
-             {"scaleTargetRef", "minReplicas", "maxReplicas", "mode", "period", "pollingInterval",
-              "metrics", "triggers", "behavior", "guards", "zeroPolicy", "onAbsent"});
+    Fields f(
+        object, "spec",
+        {"scaleTargetRef", "minReplicas", "maxReplicas", "mode", "period", "pollingInterval",
+         "metrics", "triggers", "behavior", "guards", "zeroPolicy", "onAbsent", "holdScaleUp"});
     if (!f.present()) return;
     const size_t errors = report.error_count();
     DecodeCommon(f, /*zero_allowed=*/true, spec);
@@ -306,6 +331,7 @@ Decoded DecodeAutoscaler(const value::Value& value, const DecodeOptions& options
     if (const auto absent = f.Enum("onAbsent", kOnAbsent)) {
       spec.on_absent = *absent == 0 ? core::OnAbsent::kHold : core::OnAbsent::kValue;
     }
+    DecodeHolds(f, spec.hold_scale_up);
     if (const auto zero = f.Enum("zeroPolicy", kZeroPolicies); zero && *zero == 1) {
       f.Forbidden("zeroPolicy",
                   "Activation is not supported yet: KEDA's activation rules are missing");

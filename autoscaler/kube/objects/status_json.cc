@@ -205,6 +205,7 @@ std::string EncodeStatus(const StatusText& text) {
       if (out["conditions"].size() < kMaxConditions) out["conditions"].push_back(ConditionJson(c));
     }
   }
+  if (!text.metrics.empty()) out["metrics"] = Clip(text.metrics, kMaxLine);
   if (!text.explanation.empty()) {
     // By line, so that `kubectl get -o yaml` shows it readably.
     Json lines = Json::array();

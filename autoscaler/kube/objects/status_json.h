@@ -23,6 +23,7 @@ struct StatusText {
   const std::vector<core::Condition>& own_conditions;  // after the status' own; Autoscaler alone
   std::string_view
       explanation;  // the last decision's steps, by line; "" leaves them out; Autoscaler alone
+  std::string_view metrics = {};  // each metric's value and target, for people; likewise
 };
 
 // The value of `status` as compact JSON. Lists are always there, so that a merge patch replaces

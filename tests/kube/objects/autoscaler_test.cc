@@ -295,6 +295,27 @@ TEST(Autoscaler, Times) {
               "once a period"});
 }
 
+TEST(Autoscaler, HoldScaleUp) {
+  const auto holds = [](std::string_view list) {
+    const Decoded object = Decode(std::string(kCpu) + "holdScaleUp: " + std::string(list));
+    EXPECT_TRUE(object.spec.has_value()) << list;
+    return object.spec->hold_scale_up;
+  };
+  EXPECT_EQ(Decode(std::string(kCpu)).spec->hold_scale_up, core::HoldScaleUp());
+  EXPECT_EQ(holds("[]"), core::HoldScaleUp());
+  EXPECT_EQ(holds("[QuotaExceeded]"),
+            (core::HoldScaleUp{.unschedulable_pods = false, .quota_exceeded = true}));
+  EXPECT_EQ(holds("[UnschedulablePods, QuotaExceeded]"),
+            (core::HoldScaleUp{.unschedulable_pods = true, .quota_exceeded = true}));
+  EXPECT_EQ(
+      Errors(std::string(kCpu) + "holdScaleUp: [QuotaExceeded, Quota, 3, QuotaExceeded]"),
+      (Strings{"a.yaml:8: spec.holdScaleUp[1]: Unsupported value: \"Quota\": supported values: "
+               "\"UnschedulablePods\", \"QuotaExceeded\"",
+               "a.yaml:8: spec.holdScaleUp[2]: Unsupported value: 3: supported values: "
+               "\"UnschedulablePods\", \"QuotaExceeded\"",
+               "a.yaml:8: spec.holdScaleUp[3]: Duplicate value: \"QuotaExceeded\""}));
+}
+
 TEST(Autoscaler, Metadata) {
   const auto errors = [](std::string_view metadata) {
     Strings out;
