@@ -64,7 +64,8 @@ void AddSeen(Digest& digest, const core::Observation& seen) {
   digest.Word(seen.pods.size());
   for (const core::Pod& pod : seen.pods) {
     digest.Text(pod.name).At(pod.start).At(pod.ready_at);
-    digest.Word(Code(pod.phase) | Code(pod.ready) << 8 | (pod.deleting ? 1 << 16 : 0));
+    digest.Word(Code(pod.phase) | Code(pod.ready) << 8 | (pod.deleting ? 1 << 16 : 0) |
+                Code(pod.trouble) << 24);
   }
   for (const core::MetricInput& metric : seen.metrics) AddReading(digest, *metric.reading);
   for (const std::string& key : seen.overlapping) digest.Text(key);
@@ -84,13 +85,17 @@ struct DetailWords {
   void operator()(const core::LimitDetail& d) const { digest.Signed(d.limit); }
   void operator()(const core::CountDetail& d) const { digest.Word(Pair(d.count, d.of)); }
   void operator()(const core::AgeDetail& d) const { digest.For(d.age).For(d.limit); }
+  void operator()(const core::CrashLoopDetail& d) const {
+    digest.Word(Pair(d.crashing, d.of)).For(d.since).For(d.limit);
+  }
 };
 
 void AddDecision(Digest& digest, const core::Decision& decision) {
   digest.Word(Code(decision.verdict) | Code(decision.rescale_reason) << 8 |
               Code(decision.failure) << 16 | Code(decision.able) << 24 |
               Code(decision.limited) << 32 | (decision.rescale ? 1ULL << 40 : 0) |
-              (decision.some_invalid ? 1ULL << 41 : 0) | (decision.took_base ? 1ULL << 42 : 0));
+              (decision.some_invalid ? 1ULL << 41 : 0) | (decision.took_base ? 1ULL << 42 : 0) |
+              (decision.crash_loop ? 1ULL << 43 : 0));
   digest.Word(Pair(decision.current, decision.recommended));
   digest.Word(Pair(decision.stabilised, decision.desired));
   digest.Word(Pair(decision.winner, decision.first_invalid)).Signed(decision.ready_pods);
@@ -129,6 +134,7 @@ void AddHistory(Digest& digest, const core::History& history) {
   if (history.base) {
     digest.Word(Pair(history.base->replicas, history.base->ready_pods)).At(history.base->at);
   }
+  if (history.crash_loop) digest.At(history.crash_loop->since).At(history.crash_loop->seen);
   for (const uint64_t sequence : history.counted) digest.Word(sequence);
 }
 
