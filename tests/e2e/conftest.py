@@ -191,4 +191,6 @@ spec:
                 found.append((entry["user"]["username"], spec.get("replicas", 0)))
         return found
 
-
+    def wrote(self, name, *counts):
+        """Waits for the audit log, which is a moment behind, to show these writes of neapd's and no others: their counts."""
+        wait_for(lambda: [n for _, n in self.writes(name)] == list(counts), 10, f"the writes of {name} to be {counts}")

@@ -105,7 +105,7 @@ def test_a_redis_list(shop):
     shop.scales_to("worker", 2)
     redis("DEL jobs")
     shop.scales_to("worker", 0)
-    assert shop.writes("worker")[-1] == ("neapd", 0)
+    shop.wrote("worker", 5, 2, 0)
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "ReplicaSet", "ReplicationController"])
@@ -120,6 +120,7 @@ def test_kinds_of_targets(shop, kind):
     shop.scales_to("web", 0, kind, 60)
     shop.load("web", 50)  # 0 that Neap wrote is no switch, as the 0 of somebody else is
     shop.scales_to("web", 5, kind, 60)
+    shop.wrote("web", 3, 0, 5)
     assert {user for user, _ in shop.writes("web")} == {"neapd"}
 
 
@@ -144,7 +145,7 @@ def test_a_custom_resource(shop):
     shop.load("web", 10)
     wait_for(lambda: operated() == 1, 60, "the ring to have 1")
     assert shop.api.get(path)["spec"]["owner"] == "somebody"  # a scale touches nothing else
-    assert [n for _, n in shop.writes("web")] == [6, 0, 1]
+    shop.wrote("web", 6, 0, 1)
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "Ring"])
