@@ -129,21 +129,6 @@ def test_notes_tell_the_next_command():
     assert "kubectl apply --server-side" in chart.notes(upgrade=True) and "kubectl apply --server-side" not in chart.notes()
 
 
-def test_neapd_takes_the_flags(rendered):
-    """The real programs parse what the chart gives them."""
-    binaries = os.environ["NEAP_BIN"]
-    for case, objects in rendered.items():
-        c = container(one(objects, "Deployment"), "neapd")
-        assert c["command"] == ["/usr/bin/neapd"]
-        done = subprocess.run([os.path.join(binaries, "neapd"), *c["args"], "--check-config"], text=True, capture_output=True)
-        assert (done.returncode, done.stderr) == (0, ""), f"{case}: {done.stderr}"
-    for c in pod_spec(one(rendered["defaults"], "Deployment"))["containers"]:
-        program, arguments = c["command"][0], c["args"]
-        if program == "/usr/bin/neap-scalers":
-            done = subprocess.run([os.path.join(binaries, "neap-scalers"), *arguments, "--version"], text=True, capture_output=True)
-            assert done.returncode == 0 and done.stdout.startswith("neap-scalers "), done.stderr
-
-
 def test_helm_test_asks_the_service(rendered):
     for objects in rendered.values():
         service, pod = one(objects, "Service"), one(objects, "Pod")

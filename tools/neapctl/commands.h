@@ -27,6 +27,15 @@ struct ExplainOptions {
 // Why a count is what it is: the decision's steps in words.
 int Explain(const ExplainOptions& options);
 
+struct ReadyOptions {
+  std::string server;       // http://host:port of a neapd
+  std::string wait = "0s";  // for how long it is asked again
+  Format format = Format::kTable;
+};
+// Whether a running neapd is ready, by its /readyz; kNo when it says why not, kFailed without an
+// answer.
+int Ready(const ReadyOptions& options);
+
 struct ReplayOptions {
   std::string journal;  // a directory or one of its files
   std::string with;     // a file with another policy; "" = the recorded ones

@@ -141,6 +141,17 @@ int Main(int argc, char** argv) {
       ->type_name("TIME");
   command->callback([&] { code = Explain(explain); });
 
+  ReadyOptions ready;
+  command = AddCommand(app, "ready", "Ask a running neapd whether it is ready, and why not",
+                       "  neapctl ready http://127.0.0.1:8080\n"
+                       "  neapctl ready http://neap.neap-system.svc:8080 --wait 60s\n",
+                       &ready.format);
+  command->add_option("server", ready.server, "Its --listen-address")->required()->type_name("URL");
+  command->add_option("--wait", ready.wait, "Ask again for so long until it is")
+      ->type_name("DURATION")
+      ->capture_default_str();
+  command->callback([&] { code = Ready(ready); });
+
   ReplayOptions replay;
   command = AddCommand(
       app, "replay",
