@@ -4,6 +4,8 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "autoscaler/base/status.h"
 #include "autoscaler/http/client.h"
 #include "tests/support/http_server.h"
@@ -142,28 +144,94 @@ TEST_F(ClientTls, UnusableCertificatesAreNamed) {
   }
 }
 
-// A gRPC server is a real HTTP/2 server: it knows no such method, but says so over HTTP/2.
+// A gRPC server is a real HTTP/2 server: it knows no such method, but says so over HTTP/2. /a/hang
+// is never answered.
+class Http2Server {
+ public:
+  explicit Http2Server(const TestCertificate& certificate) {
+    grpc::SslServerCredentialsOptions tls;
+    tls.pem_key_cert_pairs.push_back({certificate.key, certificate.cert});
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(tls), &port_);
+    builder.RegisterCallbackGenericService(&service_);
+    server_ = builder.BuildAndStart();
+  }
+  ~Http2Server() { server_->Shutdown(std::chrono::system_clock::now()); }  // waits for nobody
+
+  Request To(const std::string& path, const std::string& ca) const {
+    return {.method = "POST",
+            .url = "https://127.0.0.1:" + std::to_string(port_) + path,
+            .headers = {{"Content-Type", "application/grpc"}, {"TE", "trailers"}},
+            .tls = {.ca_pem = ca}};
+  }
+
+ private:
+  struct Hang : grpc::ServerGenericBidiReactor {
+    void OnDone() override { delete this; }
+    void OnCancel() override { Finish(grpc::Status::CANCELLED); }
+  };
+  struct Service : grpc::CallbackGenericService {
+    grpc::ServerGenericBidiReactor* CreateReactor(
+        grpc::GenericCallbackServerContext* context) override {
+      if (context->method() == "/a/hang") return new Hang;
+      return grpc::CallbackGenericService::CreateReactor(context);
+    }
+  };
+  Service service_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
 TEST_F(ClientTls, SpeaksHttp2OverOneConnection) {
-  grpc::SslServerCredentialsOptions tls;
-  tls.pem_key_cert_pairs.push_back({server_cert_.key, server_cert_.cert});
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::SslServerCredentials(tls), &port);
-  grpc::CallbackGenericService nobody;
-  builder.RegisterCallbackGenericService(&nobody);
-  const auto server = builder.BuildAndStart();
-  ASSERT_NE(server, nullptr);
-  const Request request = {.method = "POST",
-                           .url = "https://127.0.0.1:" + std::to_string(port) + "/a/b",
-                           .headers = {{"Content-Type", "application/grpc"}},
-                           .tls = {.ca_pem = ca_.cert()}};
+  const Http2Server server(server_cert_);
+  const Request request = server.To("/a/b", ca_.cert());
   const auto first = client_.Do(request);
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_EQ(first->http_major, 2);
   const auto second = client_.Do(request);
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_TRUE(second->reused);
-  server->Shutdown(std::chrono::system_clock::now());  // keeps no connection waiting
+}
+
+// A process that hangs behind a machine that still acknowledges: curl would keep the connection.
+TEST_F(ClientTls, AConnectionOnWhichNothingIsAnsweredIsNotUsedAgain) {
+  const Http2Server server(server_cert_);
+  ASSERT_TRUE(client_.Do(server.To("/a/b", ca_.cert())).ok());
+  Request hang = server.To("/a/hang", ca_.cert());
+  hang.timeout = absl::Milliseconds(200);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(client_.Do(hang).status()));
+  const auto next = client_.Do(server.To("/a/b", ca_.cert()));
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_FALSE(next->reused);
+}
+
+TEST_F(ClientTls, AStreamWithoutAnAnswerDoubtsItsConnectionToo) {
+  const Http2Server server(server_cert_);
+  ASSERT_TRUE(client_.Do(server.To("/a/b", ca_.cert())).ok());
+  Request hang = server.To("/a/hang", ca_.cert());
+  hang.timeout = absl::InfiniteDuration();
+  hang.idle_timeout = absl::Milliseconds(200);
+  std::promise<absl::Status> ended;
+  client_.Stream(hang, {.on_end = [&](absl::Status status) { ended.set_value(status); }});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(ended.get_future().get()));
+  const auto next = client_.Do(server.To("/a/b", ca_.cert()));
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_FALSE(next->reused);
+}
+
+TEST_F(ClientTls, ASlowRequestBreaksNoConnectionOnWhichOthersAreAnswered) {
+  const Http2Server server(server_cert_);
+  ASSERT_TRUE(client_.Do(server.To("/a/b", ca_.cert())).ok());
+  Request hang = server.To("/a/hang", ca_.cert());
+  hang.timeout = absl::Milliseconds(300);
+  std::promise<absl::Status> ended;
+  client_.Send(hang, [&](absl::StatusOr<Response> r) { ended.set_value(r.status()); });
+  const auto meanwhile = client_.Do(server.To("/a/b", ca_.cert()));
+  ASSERT_TRUE(meanwhile.ok() && meanwhile->reused) << meanwhile.status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(ended.get_future().get()));
+  const auto next = client_.Do(server.To("/a/b", ca_.cert()));
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_TRUE(next->reused);
 }
 
 }  // namespace
