@@ -19,6 +19,7 @@ CASES = {
     "defaults": {},
     "dry run": {"dryRun": True},
     "namespaces": {"namespaces": ["shop", "billing"], "rbac": {"aggregate": False}},
+    "shadow": {"dryRun": True, "shadowHpas": True},
     "dry run in namespaces": {"namespaces": ["shop"], "dryRun": True},
     "three replicas": {"replicas": 3, "shards": 32},
     "dry run without the bundle": {"dryRun": True, "replicas": 2, "scalers": {"bundle": {"enabled": False}}},
@@ -210,7 +211,8 @@ READS = {("neap.dev", "autoscalers", v) for v in ("get", "list", "watch")} | \
         {("", "pods", v) for v in ("list", "watch")} | \
         {("autoscaling", "horizontalpodautoscalers", v) for v in ("list", "watch")} | \
         {("apps", r + "/scale", "get") for r in ("deployments", "replicasets", "statefulsets")} | {("", "replicationcontrollers/scale", "get")}
-WRITES = {("apps", r + "/scale", "patch") for r in ("deployments", "replicasets", "statefulsets")} | \
+HPAS = {("autoscaling", "horizontalpodautoscalers", v) for v in ("list", "watch")}
+WRITES = HPAS | {("apps", r + "/scale", "patch") for r in ("deployments", "replicasets", "statefulsets")} | \
          {("", "replicationcontrollers/scale", "patch"), ("neap.dev", "autoscalers/status", "patch"), ("", "events", "create"), ("", "events", "patch")}
 
 
@@ -233,6 +235,8 @@ def test_neapd_may_do_exactly_this(rendered):
     assert granted["all targets"] - granted["defaults"] == {("", "*", "*/scale", v) for v in ("get", "patch")}
     assert granted["secrets of the cluster"] - granted["defaults"] == {("", "", "secrets", "get")}
     assert granted["secrets of namespaces"] == at("shop", READS | WRITES) | OWN_RIGHTS | {("shop", "", "secrets", "get")}
+    assert granted["shadow"] == at("", READS | HPAS) | {TOKEN}
+    assert "--shadow-hpas" in container(one(rendered["shadow"], "Deployment"), "neapd")["args"]
     assert granted["dry run without the bundle"] == at("", READS)
     assert granted["without the bundle"] == granted["defaults"] - {TOKEN}
     named = [rule for _, rule in rules(rendered["secrets of namespaces"], "neap") if "secrets" in rule["resources"]]

@@ -84,6 +84,9 @@ capabilities: {drop: [ALL]}
 - --shards={{ . }}
 {{- end }}
 {{- end }}
+{{- if .Values.shadowHpas }}
+- --shadow-hpas
+{{- end }}
 {{- if .Values.scalers.bundle.enabled }}
 - --scalers=unix://{{ $sockets }}/scalers.sock
 - --scalers-token-file={{ include "neap.scalersToken" . }}
