@@ -25,7 +25,15 @@ struct Context {
   std::function<void(std::string_view what, const absl::Status& error)> report = {};
   api::WatchOptions watch = {};              // timings and jitter; path and query are ignored
   std::vector<std::string> namespaces = {};  // empty: all
+  // Whether what is written of the Autoscaler with that uid may be sent now: its scale, its status,
+  // its events. Asked right before each such request, on the http::Client's thread. Empty: always.
+  std::function<bool(std::string_view uid)> may_write = {};
 
+  // For api::Call::may_send.
+  std::function<bool()> MaySend(const std::string& uid) const {
+    if (!may_write) return {};
+    return [ask = may_write, uid] { return ask(uid); };
+  }
   void Report(std::string_view what, const absl::Status& error) const {
     if (report) report(what, error);
   }

@@ -1,6 +1,7 @@
 #include "autoscaler/kube/decode.h"
 
 #include <algorithm>
+#include <functional>
 #include <vector>
 
 #include "autoscaler/base/duration.h"
@@ -306,12 +307,15 @@ absl::StatusOr<core::Scale> DecodeScale(std::string_view json, std::string_view 
 }
 
 template <typename T>
-std::shared_ptr<const T> Interner::Intern(Table<T>& table, size_t& sweep_at, std::string key,
+std::shared_ptr<const T> Interner::Intern(Table<T>& table, size_t& sweep_at, std::string_view key,
                                           T value) {
-  std::weak_ptr<const T>& slot = table[std::move(key)];
-  if (auto known = slot.lock()) return known;
+  const size_t hash = std::hash<std::string_view>()(key);
+  const auto [first, last] = table.equal_range(hash);
+  for (auto at = first; at != last; ++at) {
+    if (auto known = at->second.lock(); known != nullptr && *known == value) return known;
+  }
   auto made = std::make_shared<const T>(std::move(value));
-  slot = made;
+  table.emplace(hash, made);
   if (table.size() >= sweep_at) {
     std::erase_if(table, [](const auto& entry) { return entry.second.expired(); });
     sweep_at = std::max<size_t>(64, table.size() * 2);
@@ -325,7 +329,7 @@ std::shared_ptr<const base::Labels> Interner::Labels(base::Labels labels) {
     AppendKey(name, &key);
     AppendKey(value, &key);
   }
-  return Intern(labels_, sweep_labels_at_, std::move(key), std::move(labels));
+  return Intern(labels_, sweep_labels_at_, key, std::move(labels));
 }
 
 std::shared_ptr<const core::PodRequests> Interner::Requests(core::PodRequests requests) {
@@ -334,7 +338,7 @@ std::shared_ptr<const core::PodRequests> Interner::Requests(core::PodRequests re
   AppendKey(requests.init_containers, &key);
   if (requests.pod_level) AppendKey(*requests.pod_level, &(key += 'p'));
   AppendKey(requests.overhead, &(key += 'o'));
-  return Intern(requests_, sweep_requests_at_, std::move(key), std::move(requests));
+  return Intern(requests_, sweep_requests_at_, key, std::move(requests));
 }
 
 absl::Status DecodePod(JsonObject& object, Interner& interner, DecodedPod* out) {

@@ -5,10 +5,11 @@
 
 #include <absl/status/statusor.h>
 
-#include <map>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "autoscaler/base/selector.h"
 #include "autoscaler/control/messages.h"
@@ -37,10 +38,12 @@ class Interner {
   size_t size() const { return labels_.size() + requests_.size(); }
 
  private:
+  // By hash of the value: the labels of a StatefulSet's pods are each pod's own, and a text to find
+  // them by would cost more than they do.
   template <typename T>
-  using Table = std::map<std::string, std::weak_ptr<const T>, std::less<>>;
+  using Table = std::unordered_multimap<size_t, std::weak_ptr<const T>>;
   template <typename T>
-  std::shared_ptr<const T> Intern(Table<T>& table, size_t& sweep_at, std::string key, T value);
+  std::shared_ptr<const T> Intern(Table<T>& table, size_t& sweep_at, std::string_view key, T value);
 
   Table<base::Labels> labels_;
   Table<core::PodRequests> requests_;

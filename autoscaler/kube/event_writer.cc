@@ -85,7 +85,8 @@ class EventWriter::Impl : public std::enable_shared_from_this<Impl> {
     const bool update = !waiting.write.name.empty();
     const std::string ns = waiting.event.key.ns.empty() ? "default" : waiting.event.key.ns;
     api::Call call{.path = api::ResourcePath("", "v1", "events", ns, waiting.write.name),
-                   .timeout = options_.timeout};
+                   .timeout = options_.timeout,
+                   .may_send = context_.MaySend(waiting.event.uid)};
     std::string name = waiting.write.name;
     if (update) {
       call.method = "PATCH";

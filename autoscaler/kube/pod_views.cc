@@ -25,8 +25,9 @@ class PodViews::View {
              .replaced = [this](auto all) { Replaced(std::move(all)); },
              .changed =
                  [this](auto item) {
+                   item.value.pod.name = item.name;
                    context_.sink(control::PodChange{
-                       .ns = ns_, .name = item.name, .pod = std::move(item.value)});
+                       .ns = ns_, .name = std::move(item.name), .pod = std::move(item.value)});
                  },
              .deleted =
                  [this](const std::string&, const std::string& name) {
@@ -41,8 +42,8 @@ class PodViews::View {
   absl::Status Decode(api::JsonObject& object, Collection<control::PodState>::Item* item) {
     DecodedPod pod;
     NEAP_RETURN_IF_ERROR(DecodePod(object, interner_, &pod));
-    item->ns = ns_;
-    item->name = pod.state.pod.name;
+    // The namespace is known, and the name is kept once: lists are long.
+    item->name = std::move(pod.state.pod.name);
     if (!pod.problem.empty()) {
       context_.Report("pod " + ns_ + "/" + item->name, base::DataLoss("{}", pod.problem));
     }
@@ -53,7 +54,10 @@ class PodViews::View {
   void Replaced(std::vector<Collection<control::PodState>::Item> all) {
     control::PodsReplaced message{.ns = ns_, .all = {}};
     message.all.reserve(all.size());
-    for (auto& item : all) message.all.push_back(std::move(item.value));
+    for (auto& item : all) {
+      item.value.pod.name = std::move(item.name);
+      message.all.push_back(std::move(item.value));
+    }
     context_.sink(std::move(message));
   }
 

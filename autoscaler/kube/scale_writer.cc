@@ -25,6 +25,7 @@ core::ApplyResult OutcomeOf(const absl::Status& status) {
   };
   const auto error = api::ApiErrorOf(status);
   if (!error) {
+    if (absl::IsAborted(status)) return result(Kind::kNotTried, api::ServerMessage(status));
     // A request that could not even be made was not applied; everything else may have been.
     const bool unsent = absl::IsInvalidArgument(status) || absl::IsUnauthenticated(status);
     return result(unsent ? Kind::kRejected : Kind::kUnknown, api::ServerMessage(status));
@@ -85,7 +86,8 @@ class ApiScaleWriter::Impl : public std::enable_shared_from_this<Impl> {
                                    patch.target.ns, patch.target.name, "scale"),
          .body = ScalePatch(patch.observed, patch.replicas),
          .content_type = api::kJsonPatch,
-         .timeout = options_.timeout},
+         .timeout = options_.timeout,
+         .may_send = context_.MaySend(patch.uid)},
         [self = shared_from_this(), patch](absl::StatusOr<api::Reply> reply) {
           if (!self->closed_) self->OnReply(patch, std::move(reply));
         });

@@ -48,7 +48,7 @@ std::string ScalePatch(const core::Scale& observed, int32_t replicas);
 // What a failed PATCH means. The table is design's "life of a sample", 6: 409, and 422 of a failed
 // test, are kConflict; 404 is kGone; other refusals are kRejected, 429 among them, since nothing
 // was written; what leaves open whether it was written (timeout, broken connection, 5xx) is
-// kUnknown.
+// kUnknown. kNotTried: Context::may_write said no.
 core::ApplyResult OutcomeOf(const absl::Status& error);
 
 }  // namespace neap::kube

@@ -105,7 +105,8 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
                                                      object.key.ns, object.key.name, "status"),
                            .body = std::move(body),
                            .content_type = api::kMergePatch,
-                           .timeout = options_.timeout},
+                           .timeout = options_.timeout,
+                           .may_send = context_.MaySend(uid)},
                           [self = shared_from_this(), uid,
                            sent = std::move(sent)](absl::StatusOr<api::Reply> reply) mutable {
                             if (!self->closed_) self->OnReply(uid, std::move(sent), reply.status());
@@ -124,7 +125,7 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
       object.written = HashOf(sent);
       if (object.waiting == sent) object.waiting.clear();
     } else if (absl::IsNotFound(status) || absl::IsAborted(status)) {
-      // Deleted, or another object of that name: nobody misses it.
+      // Deleted, another object of that name, or another process's by now: nobody misses it.
       if (object.waiting.empty()) objects_.erase(at);
     } else {
       context_.Report("status of " + object.key.Text(), status);
@@ -141,8 +142,10 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
     Pump();
   }
 
-  // Whether the same request may succeed later: the server is away or busy.
+  // Whether the same request may succeed later: the server is away or busy, or our credentials are
+  // being renewed.
   static bool IsPassing(const absl::Status& status) {
+    if (absl::IsUnauthenticated(status)) return true;
     const auto error = api::ApiErrorOf(status);
     if (error) return error->code == 429 || error->code >= 500;
     return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);

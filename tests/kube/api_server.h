@@ -67,6 +67,7 @@ class ApiServer {
     std::string body;
     std::string content_type;
     std::string authorization;
+    std::multimap<std::string, std::string> headers;
     std::string Query(const std::string& name) const {
       const auto at = query.find(name);
       return at == query.end() ? "" : at->second;
@@ -183,7 +184,8 @@ class ApiServer {
                     .query = {},
                     .body = from.body,
                     .content_type = from.get_header_value("Content-Type"),
-                    .authorization = from.get_header_value("Authorization")};
+                    .authorization = from.get_header_value("Authorization"),
+                    .headers = {from.headers.begin(), from.headers.end()}};
     for (const auto& [name, value] : from.params) request.query.emplace(name, value);
     const bool watch = request.Query("watch") == "true";
     Handler handler;

@@ -336,10 +336,11 @@ TEST_F(StatusWriterTest, ChangesOfCountsGoBeforeThoseOfWords) {
 }
 
 TEST_F(StatusWriterTest, WhatFailsInPassingIsTriedAgain) {
-  std::atomic<int> left = 3;
+  std::atomic<int> left = 4;
   const ApiServer::StopAtEnd stop(server_);
   server_.On("PATCH", kStatusPath, [&](const ApiServer::Request&) -> Answer {
     const int n = left--;
+    if (n == 4) return Refusal(401, "Unauthorized", "a token that was just renewed");
     if (n == 3) return Refusal(500, "InternalError", "boom");
     if (n == 2) return Refusal(429, "TooManyRequests", "slow down");
     if (n == 1) return Refusal(503, "ServiceUnavailable", "away");
@@ -347,10 +348,10 @@ TEST_F(StatusWriterTest, WhatFailsInPassingIsTriedAgain) {
   });
   StatusWriter writer(context_, Encode, {.retry_min = absl::Milliseconds(5)});
   writer.Write(StatusOf(3));
-  ASSERT_TRUE(server_.AwaitRequests(kStatusPath, 4));
-  EXPECT_THAT(Written(), ElementsAre(3, 3, 3, 3));
+  ASSERT_TRUE(server_.AwaitRequests(kStatusPath, 5));
+  EXPECT_THAT(Written(), ElementsAre(3, 3, 3, 3, 3));
   EXPECT_TRUE(AwaitReport("status of shop/web: "));
-  EXPECT_THAT(reports(), SizeIs(3));
+  EXPECT_THAT(reports(), SizeIs(4));
 }
 
 TEST_F(StatusWriterTest, ANewerStatusTakesThePlaceOfTheOneToBeTriedAgain) {

@@ -1,8 +1,9 @@
 // api::Client: requests to one Kubernetes API server over an http::Client: adds server, credentials
-// and media types, turns answers other than 2xx into statuses that carry an ApiError. No retries:
-// the caller knows whether asking again is right. Owned by app (and by scalers and tools that read
-// Kubernetes); borrows the http::Client, which must outlive it. Thread-safe; callbacks run on the
-// http::Client's thread.
+// and media types, turns answers other than 2xx into statuses that carry an ApiError and, where we
+// were not let in, say as whom we asked. Counts requests and keeps reads within a budget. No
+// retries: the caller knows whether asking again is right. Owned by app (and by scalers and tools
+// that read Kubernetes); borrows the http::Client, which must outlive it. Thread-safe; callbacks
+// run on the http::Client's thread.
 //
 //   api.Send({.path = api::ResourcePath("apps", "v1", "deployments", "shop", "web", "scale")},
 //            [](absl::StatusOr<api::Reply> reply) { ... });
@@ -13,13 +14,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "autoscaler/base/clock.h"
-#include "autoscaler/base/mutex.h"
 #include "autoscaler/http/client.h"
 #include "autoscaler/kube/api/config.h"
+#include "autoscaler/kube/api/credentials.h"
 #include "autoscaler/kube/api/error.h"
 
 namespace neap::kube::api {
@@ -36,12 +38,14 @@ struct Call {
   std::string content_type = kJson;  // of `body`
   absl::Duration timeout = absl::Seconds(30);
   size_t max_response_bytes = size_t{64} << 20;
+  std::function<bool()> may_send = {};  // see http::Request
 };
 
 struct Reply {
   int status = 0;  // 2xx
   std::string body;
-  std::string where;  // "GET https://server/path", for messages about the body
+  std::string where;                       // "GET https://server/path", for messages about the body
+  absl::Time date = absl::InfinitePast();  // the server's clock, when it said it
 };
 
 // "/api/v1/..." or "/apis/{group}/{version}/..."; parts are encoded; "" parts are left out.
@@ -49,9 +53,37 @@ std::string ResourcePath(std::string_view group, std::string_view version, std::
                          std::string_view ns = "", std::string_view name = "",
                          std::string_view subresource = "");
 
+struct ClientOptions {
+  // Reads (GET) beyond this rate wait for their turn, a burst is let through; 0 = no limit. Writes
+  // never wait here, they have budgets of their own and a lease must be renewed in time; but they
+  // count, so that reads wait for them.
+  double reads_per_second = 0;
+  double burst = 0;
+  CredentialOptions credentials = {};
+};
+
+// One verb on one resource with one answer, since the start.
+struct RequestCount {
+  std::string verb;      // "get", "list", "watch", "create", "update", "patch", "delete"
+  std::string resource;  // "pods", "deployments/scale"; "-" for what is no resource (discovery)
+  std::string code;      // "200", or "error" without an answer
+  uint64_t requests = 0;
+};
+struct ClientCounters {
+  std::vector<RequestCount> requests;
+  uint64_t delayed = 0;  // requests that waited for the budget
+  absl::Duration delay;  // all of their waiting
+  CredentialCounters credentials;
+  // The server's clock minus ours, by the last answer with a Date, whole seconds.
+  std::optional<absl::Duration> clock_skew;
+};
+
 class Client {
  public:
-  Client(http::Client& http, ClusterConfig config);
+  Client(http::Client& http, ClusterConfig config, ClientOptions options = {});
+  ~Client();  // requests that were not sent yet end with Cancelled
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
 
   http::Id Send(Call call, std::function<void(absl::StatusOr<Reply>)> done);
   // Sends and waits; not on the http::Client's thread.
@@ -59,29 +91,20 @@ class Client {
   // An answer as it arrives, whatever its status; for watches. See http::Client::Stream.
   http::Id Stream(Call call, absl::Duration idle_timeout, http::StreamHandlers handlers);
 
-  http::Client& http() { return http_; }
-  const ClusterConfig& config() const { return config_; }
+  // Of a stream that ended badly: says who we are, where the server or TLS did not let us in.
+  absl::Status Explain(const absl::Status& error) const;
 
-  // How often a token file is looked at; before that when the server answers 401.
-  static constexpr absl::Duration kTokenCheck = absl::Minutes(1);
+  http::Client& http() { return http_; }
+  const ClusterConfig& config() const;
+  ClientCounters counters() const;
 
  private:
-  // Shared with callbacks that may outlive this object.
-  struct Token {
-    base::Mutex mutex;
-    std::string text NEAP_GUARDED_BY(mutex);
-    absl::Duration read_at NEAP_GUARDED_BY(mutex) = -absl::InfiniteDuration();
-    void Doubt() NEAP_EXCLUDES(mutex);  // read it again at the next request
-  };
-  absl::StatusOr<http::Request> Prepare(Call call);
-  absl::StatusOr<std::string> CurrentToken() NEAP_EXCLUDES(token_->mutex);
-  static absl::StatusOr<Reply> Judge(absl::StatusOr<http::Response> response, std::string where,
-                                     Token& token);
+  struct Shared;
+  http::Id Start(Call call, absl::Duration idle_timeout, bool is_stream, http::Callback done,
+                 http::StreamHandlers handlers);
 
   http::Client& http_;
-  const ClusterConfig config_;
-  const base::Clock clock_;
-  const std::shared_ptr<Token> token_ = std::make_shared<Token>();
+  const std::shared_ptr<Shared> shared_;  // with callbacks that may outlive this object
 };
 
 }  // namespace neap::kube::api

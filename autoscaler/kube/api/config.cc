@@ -3,11 +3,13 @@
 #include <absl/strings/escaping.h>
 #include <absl/strings/string_view.h>
 
+#include <algorithm>
+#include <array>
+#include <cctype>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
+#include "autoscaler/base/file.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/base/value/value.h"
 
@@ -15,14 +17,6 @@ namespace neap::kube::api {
 namespace {
 
 using value::Value;
-
-absl::StatusOr<std::string> ReadFile(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return base::NotFound("{}: can't be read", path);
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
 
 std::string Trim(std::string text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
@@ -66,6 +60,29 @@ class Section {
     }
     return found->AsBool();
   }
+  absl::StatusOr<std::vector<std::string>> Strings(std::string_view field) const {
+    const Value* found = Get(field);
+    if (found == nullptr) return std::vector<std::string>();
+    return StringsOf(*found, field);
+  }
+  absl::StatusOr<std::vector<std::string>> StringsOf(const Value& list,
+                                                     std::string_view field) const {
+    if (!list.is_list()) {
+      return Error(&list, field, "must be a list of strings, not {}", value::KindName(list.kind()));
+    }
+    std::vector<std::string> out;
+    for (const Value& one : list.list()) {
+      if (!one.is_string()) {
+        return Error(&one, field, "must be a list of strings; one is {}",
+                     value::KindName(one.kind()));
+      }
+      out.push_back(one.AsString());
+    }
+    return out;
+  }
+  Section Sub(std::string_view field, const Value& map) const {
+    return Section(map, source_, fmt::format("{}.{}", path_, field));
+  }
   // base64 text, decoded.
   absl::StatusOr<std::string> Data(std::string_view field) const {
     NEAP_ASSIGN_OR_RETURN(const std::string encoded, String(field));
@@ -75,7 +92,6 @@ class Section {
     }
     return decoded;
   }
-  const Value& map() const { return *map_; }
 
  private:
   const Value* map_;
@@ -83,26 +99,59 @@ class Section {
   std::string path_;
 };
 
-// The entry `name` of the list `list` ("clusters"), its part `part` ("cluster").
-absl::StatusOr<Section> Named(const Section& file, const std::string& source,
-                              const std::string& list, const std::string& part,
-                              const std::string& name) {
-  const Value* entries = file.Get(list);
-  if (entries == nullptr || !entries->is_list()) {
-    return file.Error(entries, list, "a list is needed to look up \"{}\"", name);
-  }
-  for (const Value& entry : entries->list()) {
-    if (entry.StringAt("name") != name) continue;
-    const std::string path = fmt::format("{}[{}].{}", list, name, part);
-    const Value* found = entry.Get(part);
-    if (found == nullptr || found->is_null()) {
-      static const Value kEmpty = Value::Map({});
-      return Section(kEmpty, source, path);
+// One kubeconfig file.
+struct File {
+  Value root;
+  std::string source;
+  std::string folder;  // relative paths in it begin here
+};
+using Files = std::vector<File>;
+
+std::string SourceOf(const Files& files) {
+  std::string out;
+  for (const File& file : files) out += (out.empty() ? "" : ":") + file.source;
+  return out;
+}
+
+struct Entry {
+  Section section;
+  std::string folder;
+};
+
+// The entry `name` of the list `list` ("clusters"), its part `part` ("cluster"), of the first file
+// that has one.
+absl::StatusOr<Entry> Named(const Files& files, const std::string& list, const std::string& part,
+                            const std::string& name) {
+  const Value* last = nullptr;
+  for (const File& file : files) {
+    const Section root(file.root, file.source, "");
+    const Value* entries = root.Get(list);
+    if (entries == nullptr) continue;
+    if (!entries->is_list()) {
+      return root.Error(entries, list, "must be a list, not {}", value::KindName(entries->kind()));
     }
-    if (!found->is_map()) return file.Error(found, path, "must be a map");
-    return Section(*found, source, path);
+    last = entries;
+    for (const Value& entry : entries->list()) {
+      if (entry.StringAt("name") != name) continue;
+      const std::string path = fmt::format("{}[{}].{}", list, name, part);
+      const Value* found = entry.Get(part);
+      if (found == nullptr || found->is_null()) {
+        static const Value kEmpty = Value::Map({});
+        return Entry{Section(kEmpty, file.source, path), file.folder};
+      }
+      if (!found->is_map()) return root.Error(found, path, "must be a map");
+      return Entry{Section(*found, file.source, path), file.folder};
+    }
   }
-  return file.Error(entries, list, "has no entry named \"{}\"", name);
+  if (files.size() > 1) {
+    return base::InvalidArgument("{}: {}: no file has an entry named \"{}\"", SourceOf(files), list,
+                                 name);
+  }
+  const Section root(files[0].root, files[0].source, "");
+  if (last == nullptr) {
+    return root.Error(nullptr, list, "a list is needed to look up \"{}\"", name);
+  }
+  return root.Error(last, list, "has no entry named \"{}\"", name);
 }
 
 // A file that the config names must be there now: later a failing handshake would not say which.
@@ -112,7 +161,7 @@ absl::StatusOr<std::string> ExistingFile(const Section& section, std::string_vie
   if (given.empty()) return given;
   const std::string path =
       (std::filesystem::path(folder) / given).lexically_normal().string();  // absolute ones stay
-  if (!std::ifstream(path)) {
+  if (!base::ReadFile(path).ok()) {
     return section.Error(section.Get(field), field, "{} can't be read", path);
   }
   return path;
@@ -135,23 +184,87 @@ absl::Status ReadCluster(const Section& cluster, const std::string& folder, Clus
                          "can't be true where a certificate-authority is given");
   }
   NEAP_ASSIGN_OR_RETURN(const std::string proxy, cluster.String("proxy-url"));
-  if (!proxy.empty()) config->proxy = proxy;
+  if (proxy.empty()) return absl::OkStatus();
+  static constexpr std::array<std::string_view, 4> kSchemes = {"http://", "https://", "socks5://",
+                                                               "socks5h://"};
+  if (std::ranges::none_of(kSchemes, [&](std::string_view s) { return proxy.starts_with(s); })) {
+    return cluster.Error(cluster.Get("proxy-url"), "proxy-url",
+                         "must begin with http://, https:// or socks5://, it is \"{}\"",
+                         http::RedactedUrl(proxy));
+  }
+  config->proxy = proxy;
+  return absl::OkStatus();
+}
+
+constexpr std::string_view kExecGroup = "client.authentication.k8s.io/";
+
+absl::StatusOr<ExecPlugin> ReadExec(const Section& exec, const std::string& folder) {
+  ExecPlugin out;
+  NEAP_ASSIGN_OR_RETURN(out.api_version, exec.String("apiVersion"));
+  if (out.api_version != std::string(kExecGroup) + "v1" &&
+      out.api_version != std::string(kExecGroup) + "v1beta1") {
+    return exec.Error(exec.Get("apiVersion"), "apiVersion",
+                      "must be client.authentication.k8s.io/v1 or v1beta1, it is \"{}\"",
+                      out.api_version);
+  }
+  NEAP_ASSIGN_OR_RETURN(out.command, exec.String("command"));
+  if (out.command.empty()) return exec.Error(exec.Get("command"), "command", "is missing");
+  if (out.command.find('/') != std::string::npos) {
+    out.command = (std::filesystem::path(folder) / out.command).lexically_normal().string();
+  }
+  NEAP_ASSIGN_OR_RETURN(out.args, exec.Strings("args"));
+  if (const Value* env = exec.Get("env")) {
+    if (!env->is_list()) return exec.Error(env, "env", "must be a list of name and value");
+    for (const Value& one : env->list()) {
+      const std::string name(one.StringAt("name"));
+      const Value* text = one.Get("value");
+      if (name.empty() || name.find('=') != std::string::npos ||
+          (text != nullptr && !text->is_string())) {
+        return exec.Error(&one, "env", "each needs a name and a value, both strings");
+      }
+      out.env.emplace_back(name, text == nullptr ? "" : text->AsString());
+    }
+  }
+  NEAP_ASSIGN_OR_RETURN(out.install_hint, exec.String("installHint"));
+  NEAP_ASSIGN_OR_RETURN(out.provide_cluster_info, exec.Bool("provideClusterInfo"));
+  NEAP_ASSIGN_OR_RETURN(const std::string mode, exec.String("interactiveMode"));
+  if (mode == "Always") {
+    return exec.Error(exec.Get("interactiveMode"), "interactiveMode",
+                      "Always: {} wants a terminal, and there is none here", out.command);
+  }
+  const bool may_be_missing = out.api_version.ends_with("v1beta1");
+  if (mode != "Never" && mode != "IfAvailable" && !(mode.empty() && may_be_missing)) {
+    return exec.Error(exec.Get("interactiveMode"), "interactiveMode",
+                      "must be Never, IfAvailable or Always, it is \"{}\"", mode);
+  }
+  return out;
+}
+
+absl::Status ReadImpersonation(const Section& user, Impersonation* out) {
+  NEAP_ASSIGN_OR_RETURN(out->user, user.String("as"));
+  NEAP_ASSIGN_OR_RETURN(out->uid, user.String("as-uid"));
+  NEAP_ASSIGN_OR_RETURN(out->groups, user.Strings("as-groups"));
+  if (const Value* extra = user.Get("as-user-extra")) {
+    if (!extra->is_map()) return user.Error(extra, "as-user-extra", "must be a map of lists");
+    for (const auto& [key, list] : extra->map()) {
+      NEAP_ASSIGN_OR_RETURN(auto values, user.StringsOf(list, "as-user-extra." + key));
+      out->extra.emplace_back(key, std::move(values));
+    }
+  }
+  if (out->user.empty() && (!out->uid.empty() || !out->groups.empty() || !out->extra.empty())) {
+    return user.Error(nullptr, "as",
+                      "is missing, where as-uid, as-groups or as-user-extra is given");
+  }
   return absl::OkStatus();
 }
 
 absl::Status ReadUser(const Section& user, const std::string& folder, ClusterConfig* config) {
-  for (const char* field : {"exec", "auth-provider"}) {
-    if (const Value* plugin = user.Get(field)) {
-      return user.Error(plugin, field,
-                        "credential plugins are not supported: use a token, a tokenFile or a "
-                        "client certificate");
-    }
+  if (const Value* provider = user.Get("auth-provider")) {
+    return user.Error(provider, "auth-provider",
+                      "is not supported (nor by kubectl any more): use an exec plugin, a token, a "
+                      "tokenFile or a client certificate");
   }
-  for (const char* field : {"as", "as-uid", "as-groups", "as-user-extra"}) {
-    if (const Value* as = user.Get(field)) {
-      return user.Error(as, field, "impersonation is not supported");
-    }
-  }
+  NEAP_RETURN_IF_ERROR(ReadImpersonation(user, &config->impersonate));
   NEAP_ASSIGN_OR_RETURN(config->token, user.String("token"));
   NEAP_ASSIGN_OR_RETURN(config->token_file, ExistingFile(user, "tokenFile", folder));
   NEAP_ASSIGN_OR_RETURN(config->username, user.String("username"));
@@ -166,58 +279,132 @@ absl::Status ReadUser(const Section& user, const std::string& folder, ClusterCon
     return user.Error(nullptr, cert ? "client-key" : "client-certificate",
                       "is missing: certificate and key belong together");
   }
+  if (const Value* exec = user.Get("exec")) {
+    if (!exec->is_map()) return user.Error(exec, "exec", "must be a map");
+    NEAP_ASSIGN_OR_RETURN(ExecPlugin plugin, ReadExec(user.Sub("exec", *exec), folder));
+    const bool needless =
+        !config->token.empty() || !config->token_file.empty() || !config->username.empty();
+    if (!needless) config->exec = std::move(plugin);  // as kubectl: what is written down wins
+  }
   return absl::OkStatus();
+}
+
+// clusters[].cluster.extensions, the entry that is for exec plugins: its value as JSON.
+std::string ExecExtension(const Section& cluster) {
+  const Value* list = cluster.Get("extensions");
+  if (list == nullptr || !list->is_list()) return {};
+  for (const Value& one : list->list()) {
+    const Value* extension = one.Get("extension");
+    if (one.StringAt("name") == "client.authentication.k8s.io/exec" && extension != nullptr) {
+      return value::ToJson(*extension);
+    }
+  }
+  return {};
+}
+
+absl::Status Fill(const Files& files, ClusterConfig* config) {
+  NEAP_ASSIGN_OR_RETURN(const Entry context, Named(files, "contexts", "context", config->context));
+  NEAP_ASSIGN_OR_RETURN(config->cluster, context.section.String("cluster"));
+  NEAP_ASSIGN_OR_RETURN(config->user, context.section.String("user"));
+  NEAP_ASSIGN_OR_RETURN(config->ns, context.section.String("namespace"));
+  if (config->ns.empty()) config->ns = "default";
+  if (config->cluster.empty()) {
+    return context.section.Error(nullptr, "cluster", "is missing");
+  }
+  NEAP_ASSIGN_OR_RETURN(const Entry cluster, Named(files, "clusters", "cluster", config->cluster));
+  NEAP_RETURN_IF_ERROR(ReadCluster(cluster.section, cluster.folder, config));
+  if (config->user.empty()) return absl::OkStatus();
+  NEAP_ASSIGN_OR_RETURN(const Entry user, Named(files, "users", "user", config->user));
+  NEAP_RETURN_IF_ERROR(ReadUser(user.section, user.folder, config));
+  if (config->exec) config->exec->cluster_extension = ExecExtension(cluster.section);
+  return absl::OkStatus();
+}
+
+// `context "prod", cluster "east", user "bob"`: those that are known.
+std::string Names(const ClusterConfig& config) {
+  std::string out;
+  const auto add = [&](std::string_view what, const std::string& name) {
+    if (!name.empty()) out += fmt::format("{}{} \"{}\"", out.empty() ? "" : ", ", what, name);
+  };
+  add("context", config.context);
+  add("cluster", config.cluster);
+  add("user", config.user);
+  return out;
+}
+
+absl::StatusOr<File> ParseFile(std::string_view text, const std::string& source,
+                               const std::string& folder) {
+  NEAP_ASSIGN_OR_RETURN(std::vector<Value> documents, value::ParseYaml(text, source));
+  if (documents.size() != 1 || !documents[0].is_map()) {
+    return base::InvalidArgument("{}: a kubeconfig is one YAML map", source);
+  }
+  return File{.root = std::move(documents[0]), .source = source, .folder = folder};
+}
+
+absl::StatusOr<File> LoadFile(const std::string& path) {
+  NEAP_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(path));
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return ParseFile(text, path, folder.empty() ? "." : folder);
+}
+
+absl::StatusOr<ClusterConfig> ConfigOf(const Files& files, std::string_view context) {
+  ClusterConfig config{.origin = SourceOf(files), .context = std::string(context)};
+  for (const File& file : files) {
+    if (!config.context.empty()) break;
+    NEAP_ASSIGN_OR_RETURN(config.context,
+                          Section(file.root, file.source, "").String("current-context"));
+  }
+  if (config.context.empty()) {
+    return Section(files[0].root, config.origin, "")
+        .Error(nullptr, "current-context", "is missing, and no context is named");
+  }
+  if (absl::Status filled = Fill(files, &config); !filled.ok()) {
+    return absl::Status(filled.code(),
+                        fmt::format("{} ({})", base::Message(filled), Names(config)));
+  }
+  return config;
 }
 
 }  // namespace
 
+std::string Describe(const ClusterConfig& config) {
+  if (config.context.empty()) return config.origin;
+  return fmt::format("{} of {}", Names(config), config.origin);
+}
+
 absl::StatusOr<ClusterConfig> ParseKubeconfig(std::string_view text, const std::string& source,
-                                              const std::string& folder,
-                                              std::string_view context_name) {
-  NEAP_ASSIGN_OR_RETURN(const std::vector<Value> documents, value::ParseYaml(text, source));
-  if (documents.size() != 1 || !documents[0].is_map()) {
-    return base::InvalidArgument("{}: a kubeconfig is one YAML map", source);
-  }
-  const Section file(documents[0], source, "");
-  std::string name(context_name);
-  if (name.empty()) {
-    NEAP_ASSIGN_OR_RETURN(name, file.String("current-context"));
-    if (name.empty())
-      return file.Error(nullptr, "current-context", "is missing, and no context is named");
-  }
-  NEAP_ASSIGN_OR_RETURN(const Section context, Named(file, source, "contexts", "context", name));
-  ClusterConfig config{.origin = source,
-                       .server = {},
-                       .tls = {},
-                       .proxy = std::nullopt,
-                       .token = {},
-                       .token_file = {},
-                       .username = {},
-                       .password = {},
-                       .ns = {}};
-  NEAP_ASSIGN_OR_RETURN(const std::string cluster_name, context.String("cluster"));
-  if (cluster_name.empty()) return context.Error(nullptr, "cluster", "is missing");
-  NEAP_ASSIGN_OR_RETURN(const Section cluster,
-                        Named(file, source, "clusters", "cluster", cluster_name));
-  NEAP_RETURN_IF_ERROR(ReadCluster(cluster, folder, &config));
-  NEAP_ASSIGN_OR_RETURN(const std::string user_name, context.String("user"));
-  if (!user_name.empty()) {
-    NEAP_ASSIGN_OR_RETURN(const Section user, Named(file, source, "users", "user", user_name));
-    NEAP_RETURN_IF_ERROR(ReadUser(user, folder, &config));
-  }
-  NEAP_ASSIGN_OR_RETURN(config.ns, context.String("namespace"));
-  if (config.ns.empty()) config.ns = "default";
-  return config;
+                                              const std::string& folder, std::string_view context) {
+  NEAP_ASSIGN_OR_RETURN(File file, ParseFile(text, source, folder));
+  Files files;
+  files.push_back(std::move(file));
+  return ConfigOf(files, context);
 }
 
 absl::StatusOr<ClusterConfig> LoadKubeconfig(const std::string& path, std::string_view context) {
-  NEAP_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return ParseKubeconfig(text, path, folder.empty() ? "." : folder, context);
+  NEAP_ASSIGN_OR_RETURN(File file, LoadFile(path));
+  Files files;
+  files.push_back(std::move(file));
+  return ConfigOf(files, context);
+}
+
+absl::StatusOr<ClusterConfig> LoadKubeconfigs(const std::vector<std::string>& paths,
+                                              std::string_view context) {
+  Files files;
+  std::string named;
+  for (const std::string& path : paths) {
+    if (path.empty()) continue;
+    named += (named.empty() ? "" : ":") + path;
+    std::error_code ignored;
+    if (!std::filesystem::exists(path, ignored)) continue;
+    NEAP_ASSIGN_OR_RETURN(File file, LoadFile(path));
+    files.push_back(std::move(file));
+  }
+  if (files.empty()) return base::NotFound("{}: no such kubeconfig file", named);
+  return ConfigOf(files, context);
 }
 
 absl::StatusOr<ClusterConfig> InClusterConfig(const std::string& host, const std::string& port,
-                                              const std::string& folder) {
+                                              const InClusterFiles& files) {
   if (host.empty() || port.empty()) {
     return base::NotFound(
         "in-cluster: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not both set");
@@ -226,43 +413,43 @@ absl::StatusOr<ClusterConfig> InClusterConfig(const std::string& host, const std
   ClusterConfig config{
       .origin = "in-cluster",
       .server = fmt::format("https://{}{}{}:{}", ipv6 ? "[" : "", host, ipv6 ? "]" : "", port),
-      .tls = {},
-      .proxy = std::nullopt,
-      .token = {},
-      .token_file = folder + "/token",
-      .username = {},
-      .password = {},
-      .ns = {}};
-  config.tls.ca_file = folder + "/ca.crt";
+      .tls = {.ca_file = files.ca},
+      .token_file = files.token};
   for (const std::string& path : {config.token_file, config.tls.ca_file}) {
-    const auto text = ReadFile(path);
+    const auto text = base::ReadFile(path);
     if (!text.ok()) return base::Annotate(text.status(), "in-cluster");
     if (Trim(*text).empty()) return base::InvalidArgument("in-cluster: {} is empty", path);
   }
-  if (const auto ns = ReadFile(folder + "/namespace"); ns.ok()) config.ns = Trim(*ns);
+  if (const auto ns = base::ReadFile(files.ns); ns.ok()) config.ns = Trim(*ns);
   if (config.ns.empty()) config.ns = "default";
   return config;
 }
 
 absl::StatusOr<ClusterConfig> FindConfig(const std::string& kubeconfig_flag,
-                                         std::string_view context) {
+                                         std::string_view context, const InClusterFiles& pod) {
   if (!kubeconfig_flag.empty()) return LoadKubeconfig(kubeconfig_flag, context);
   const auto env = [](const char* name) {
     const char* text = std::getenv(name);
     return std::string(text != nullptr ? text : "");
   };
-  if (const std::string host = env("KUBERNETES_SERVICE_HOST"); !host.empty()) {
-    return InClusterConfig(host, env("KUBERNETES_SERVICE_PORT"));
+  const std::string host = env("KUBERNETES_SERVICE_HOST");
+  if (!host.empty() && context.empty()) {
+    return InClusterConfig(host, env("KUBERNETES_SERVICE_PORT"), pod);
   }
-  if (const std::string path = env("KUBECONFIG"); !path.empty()) {
-    if (path.find(':') != std::string::npos) {
-      return base::InvalidArgument(
-          "KUBECONFIG names several files ({}): name one, they are not merged", path);
+  if (const std::string list = env("KUBECONFIG"); !list.empty()) {
+    std::vector<std::string> paths;
+    for (size_t begin = 0; begin <= list.size();) {
+      const size_t end = std::min(list.find(':', begin), list.size());
+      paths.push_back(list.substr(begin, end - begin));
+      begin = end + 1;
     }
-    return LoadKubeconfig(path, context);
+    auto config = LoadKubeconfigs(paths, context);
+    if (absl::IsNotFound(config.status())) return base::Annotate(config.status(), "KUBECONFIG");
+    return config;
   }
   const std::string home = env("HOME") + "/.kube/config";
-  if (std::ifstream(home)) return LoadKubeconfig(home, context);
+  std::error_code ignored;
+  if (std::filesystem::exists(home, ignored)) return LoadKubeconfig(home, context);
   return base::NotFound(
       "no API server is known: not in a pod, KUBECONFIG is not set and {} does not exist", home);
 }

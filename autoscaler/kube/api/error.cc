@@ -2,6 +2,7 @@
 
 #include <absl/strings/cord.h>
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
@@ -13,7 +14,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kPayload[] = "neap.dev/kubernetes-api-error";
-constexpr size_t kQuoted = 200;  // characters of a body that is no Status
+constexpr int64_t kLongestRetryAfter = 300;  // seconds
+constexpr size_t kQuoted = 200;              // characters of a body that is no Status
 
 std::string StringIn(const Json& object, const char* key) {
   const auto at = object.find(key);
@@ -79,7 +81,7 @@ void ReadStatus(const Json& status, ApiError* error) {
   error->kind = StringIn(*details, "kind");
   error->name = StringIn(*details, "name");
   if (const auto seconds = NumberIn(*details, "retryAfterSeconds"); seconds && *seconds > 0) {
-    error->retry_after = absl::Seconds(*seconds);
+    error->retry_after = absl::Seconds(std::min(*seconds, kLongestRetryAfter));
   }
   const auto causes = details->find("causes");
   if (causes == details->end() || !causes->is_array()) return;
@@ -140,11 +142,11 @@ absl::StatusCode CodeOf(const ApiError& error) {
 ApiError ApiErrorFrom(const http::Response& response) {
   ApiError error = FromBody(response.body, response.status);
   const std::string_view header = response.Header("Retry-After");
-  int seconds = 0;
+  int64_t seconds = 0;
   const auto [end, problem] =
       std::from_chars(header.data(), header.data() + header.size(), seconds);
   if (problem == std::errc() && end == header.data() + header.size() && seconds >= 0) {
-    error.retry_after = absl::Seconds(seconds);
+    error.retry_after = absl::Seconds(std::min(seconds, kLongestRetryAfter));
   }
   return error;
 }
@@ -163,6 +165,13 @@ absl::Status ToStatus(const ApiError& error, std::string_view where) {
   status.SetPayload(kPayload,
                     absl::Cord(json.dump(-1, ' ', false, Json::error_handler_t::replace)));
   return status;
+}
+
+absl::Status WithNote(const absl::Status& status, std::string_view text) {
+  if (status.ok() || text.empty()) return status;
+  absl::Status noted(status.code(), fmt::format("{} ({})", base::Message(status), text));
+  if (auto payload = status.GetPayload(kPayload)) noted.SetPayload(kPayload, *std::move(payload));
+  return noted;
 }
 
 std::optional<ApiError> ApiErrorOf(const absl::Status& status) {

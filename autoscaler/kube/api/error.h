@@ -33,7 +33,8 @@ struct ApiError {
   std::string kind;     // details.kind, "" when there are no details
   std::string name;     // details.name
   std::vector<Cause> causes;
-  std::optional<absl::Duration> retry_after;  // Retry-After header or details.retryAfterSeconds
+  // Retry-After header or details.retryAfterSeconds; at most 5 minutes, whatever the server says.
+  std::optional<absl::Duration> retry_after;
   bool operator==(const ApiError&) const = default;
 };
 
@@ -46,6 +47,9 @@ ApiError ApiErrorFromStatusObject(std::string_view json);
 // 403 PermissionDenied, 404 NotFound, 409 Aborted (AlreadyExists by reason), 410 OutOfRange,
 // 422 FailedPrecondition, 429 ResourceExhausted, 500 Internal, other 5xx Unavailable, else Unknown.
 absl::Status ToStatus(const ApiError& error, std::string_view where);
+
+// The same with `text` in brackets at the end of the message, and still with its ApiError.
+absl::Status WithNote(const absl::Status& status, std::string_view text);
 
 // What ToStatus put in; nullopt for every other status.
 std::optional<ApiError> ApiErrorOf(const absl::Status& status);

@@ -252,6 +252,7 @@ void Watch::OnEnd(absl::Status status) {
     Open();
     return;
   }
+  status = client_.Explain(status);
   const auto error = ApiErrorOf(status);
   if (absl::IsDataLoss(status)) {  // what we missed is unknown
     Fail(std::move(status), Next::kList);
@@ -279,8 +280,11 @@ void Watch::Fail(absl::Status error, Next next) {
   delay = std::min(delay, options_.backoff_max);
   delay *= 1 + (options_.jitter ? options_.jitter() : 0);
   if (api_error && api_error->retry_after) delay = std::max(delay, *api_error->retry_after);
-  // A watch that expired is ordinary: list at once, unless that happens again and again.
-  if (api_error && api_error->code == 410 && failures_ == 0) delay = absl::ZeroDuration();
+  // A watch that expired is ordinary: list soon, unless that happens again and again. Not at once:
+  // after a restart the server has forgotten the place of all watches at the same moment.
+  if (api_error && api_error->code == 410 && failures_ == 0) {
+    delay = options_.backoff_min * (options_.jitter ? options_.jitter() : 0);
+  }
   ++failures_;
   handler_.Trouble(error, delay);
   Again(next, delay);

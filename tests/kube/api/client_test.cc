@@ -1,11 +1,16 @@
 // api::Client, its errors, and Discovery, against an HTTP server.
 #include "autoscaler/kube/api/client.h"
 
+#include <absl/time/clock.h>
+#include <absl/time/time.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 
+#include "autoscaler/base/clock.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/kube/api/discovery.h"
 #include "tests/kube/api_server.h"
@@ -188,6 +193,235 @@ TEST(Client, ProvesItselfByTheKubeconfigsCertificate) {
   distrustful.tls.ca_file.clear();
   distrustful.tls.ca_pem = testing_support::TestAuthority("another").cert();
   EXPECT_TRUE(absl::IsUnauthenticated(Client(http, distrustful).Do({.path = "/x"}).status()));
+}
+
+TEST(Client, SaysAsWhomItAskedWhereItWasNotLetIn) {
+  http::Client http;
+  ApiServer server;
+  ClusterConfig config = ConfigOf(server.url());
+  config.origin = "bobs-config";
+  config.context = "main";
+  config.cluster = "prod";
+  config.user = "bob";
+  Client client(http, config);
+  const std::string who = " (context \"main\", cluster \"prod\", user \"bob\" of bobs-config)";
+  server.On("GET", "/x", Refusal(401, "Unauthorized", "Unauthorized"));
+  const auto unknown = client.Do({.path = "/x"}).status();
+  EXPECT_EQ(Text(unknown), "GET " + server.url() + "/x: Unauthorized" + who);
+  EXPECT_EQ(ServerMessage(unknown), "Unauthorized");  // what conditions show
+  server.On("GET", "/x", Refusal(403, "Forbidden", "no"));
+  EXPECT_THAT(Text(client.Do({.path = "/x"}).status()), HasSubstr("no" + who));
+  server.On("GET", "/x", Refusal(500, "InternalError", "boom"));
+  EXPECT_THAT(Text(client.Do({.path = "/x"}).status()), Not(HasSubstr("bob")));
+
+  const testing_support::TestAuthority ca;
+  const testing_support::TestCertificate old = ca.Issue("127.0.0.1", false, -7200, -3600);
+  ApiServer expired({.tls = &old, .keep_alive = false});
+  config.server = expired.url();
+  config.tls.ca_pem = ca.cert();
+  EXPECT_THAT(Text(Client(http, config).Do({.path = "/x"}).status()),
+              HasSubstr("certificate has expired" + who));
+}
+
+TEST(Client, ActsAsAnother) {
+  http::Client http;
+  ApiServer server;
+  server.On("GET", "/x", {.body = "{}"});
+  ClusterConfig config = ConfigOf(server.url());
+  config.token = "s3cret";
+  config.impersonate = {
+      .user = "ann", .uid = "u1", .groups = {"g1", "g2"}, .extra = {{"acme.com/x", {"a", "b"}}}};
+  ASSERT_TRUE(Client(http, config).Do({.path = "/x"}).ok());
+  const auto request = server.Requests("/x")[0];
+  std::vector<std::string> as;
+  for (const auto& [name, value] : request.headers) {
+    if (name.starts_with("Impersonate-")) as.push_back(name + "=" + value);
+  }
+  EXPECT_THAT(as, testing::UnorderedElementsAre("Impersonate-User=ann", "Impersonate-Uid=u1",
+                                                "Impersonate-Group=g1", "Impersonate-Group=g2",
+                                                "Impersonate-Extra-acme.com%2Fx=a",
+                                                "Impersonate-Extra-acme.com%2Fx=b"));
+}
+
+TEST(Client, CountsRequestsAndTellsTheServersClock) {
+  http::Client http;
+  ApiServer server;
+  const std::string in_an_hour = absl::FormatTime(
+      "%a, %d %b %Y %H:%M:%S GMT", absl::Now() + absl::Hours(1), absl::UTCTimeZone());
+  server.On("GET", "/api/v1/namespaces/shop/pods", {.body = List("1", "")});
+  server.On("GET", "/apis/apps/v1/deployments", Refusal(403, "Forbidden", "no"));
+  server.On("GET", "/apis", {.body = "{}", .headers = {{"Date", in_an_hour}}});
+  Client client(http, ConfigOf(server.url()));
+  ASSERT_TRUE(client.Do({.path = "/api/v1/namespaces/shop/pods"}).ok());
+  ASSERT_TRUE(client.Do({.path = "/api/v1/namespaces/shop/pods"}).ok());
+  ASSERT_FALSE(client.Do({.path = "/apis/apps/v1/deployments"}).ok());
+  ASSERT_FALSE(client
+                   .Do({.method = "PATCH",
+                        .path = "/apis/apps/v1/namespaces/a/deployments/b/scale",
+                        .body = "[]"})
+                   .ok());
+  ASSERT_FALSE(
+      client.Do({.method = "PUT", .path = "/apis/coordination.k8s.io/v1/namespaces/a/leases/b"})
+          .ok());
+  ASSERT_TRUE(client.Do({.path = "/apis"}).ok());
+  Client nowhere(http, ConfigOf("http://127.0.0.1:" + std::to_string(testing_support::FreePort())));
+  ASSERT_FALSE(nowhere.Do({.method = "DELETE", .path = "/api/v1/namespaces/a"}).ok());
+  const auto texts = [](const ClientCounters& counters) {
+    std::vector<std::string> out;
+    for (const RequestCount& c : counters.requests) {
+      out.push_back(c.verb + " " + c.resource + " " + c.code + " " + std::to_string(c.requests));
+    }
+    return out;
+  };
+  EXPECT_THAT(texts(client.counters()),
+              testing::UnorderedElementsAre("list pods 200 2", "list deployments 403 1",
+                                            "patch deployments/scale 404 1", "update leases 404 1",
+                                            "get - 200 1"));
+  EXPECT_THAT(texts(nowhere.counters()), testing::ElementsAre("delete namespaces error 1"));
+  ASSERT_TRUE(client.counters().clock_skew.has_value());
+  EXPECT_GE(*client.counters().clock_skew, absl::Minutes(59));
+  EXPECT_EQ(nowhere.counters().clock_skew, std::nullopt);
+}
+
+TEST(Client, ReadsWaitForTheirBudgetAndWritesDoNot) {
+  http::Client http;
+  ApiServer server;
+  server.On("GET", "/x", {.body = "{}"});
+  server.On("PUT", "/x", {.body = "{}"});
+  // One read every 100 s: after the first two only writes get through.
+  Client client(http, ConfigOf(server.url()), {.reads_per_second = 0.01, .burst = 2});
+  ASSERT_TRUE(client.Do({.path = "/x"}).ok());
+  ASSERT_TRUE(client.Do({.path = "/x"}).ok());
+  std::atomic<int> answers = 0;
+  const http::Id waiting =
+      client.Send({.path = "/x", .timeout = absl::Hours(1)}, [&](const auto&) { ++answers; });
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(client.Do({.method = "PUT", .path = "/x"}).ok());
+  EXPECT_EQ(answers, 0);
+  http.Cancel(waiting);
+  ASSERT_TRUE(WaitFor([&] { return answers == 1; }));
+  // One whose deadline would pass meanwhile is not kept for nothing.
+  const auto refused = client.Do({.path = "/x", .timeout = absl::Seconds(30)});
+  EXPECT_TRUE(absl::IsDeadlineExceeded(refused.status()));
+  EXPECT_THAT(Text(refused.status()), HasSubstr("the budget of reads"));
+  EXPECT_EQ(client.counters().delayed, 1U);
+  EXPECT_EQ(server.Requests("/x").size(), 7U);
+}
+
+TEST(Client, ReadsThatWaitedAreSent) {
+  http::Client http;
+  ApiServer server;
+  server.On("GET", "/x", {.body = "{}"});
+  Client client(http, ConfigOf(server.url()), {.reads_per_second = 50, .burst = 1});
+  const base::Clock clock;
+  for (int i = 0; i < 11; ++i) ASSERT_TRUE(client.Do({.path = "/x"}).ok());
+  EXPECT_GE(clock.Elapsed(), absl::Milliseconds(190));
+  EXPECT_EQ(server.Requests("/x").size(), 11U);
+}
+
+// The plugin of a kubeconfig, from the file to the request.
+class ClientWithPlugin : public testing::Test {
+ protected:
+  ClusterConfig Config(const std::string& script) {
+    const std::string command =
+        dir_.Write("plugin", "#!/bin/sh\ncd " + dir_.path() + "\n" + script);
+    std::filesystem::permissions(command, std::filesystem::perms::owner_all);
+    const auto config = ParseKubeconfig(
+        "current-context: m\ncontexts: [{name: m, context: {cluster: c, user: u}}]\n"
+        "clusters: [{name: c, cluster: {server: '" +
+            server_.url() +
+            "'}}]\n"
+            "users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1, "
+            "command: ./plugin}}}]\n",
+        "config", dir_.path());
+    EXPECT_TRUE(config.ok()) << config.status();
+    return *config;
+  }
+  static std::string Token(const std::string& token) {
+    return R"(printf x >> runs
+echo '{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredential",)"
+           R"("status":{"token":")" +
+           token + "\"}}'\n";
+  }
+  testing_support::TempDir dir_;
+  ApiServer server_;
+  http::Client http_;
+};
+
+TEST_F(ClientWithPlugin, RequestsWaitForItAndMayBeCancelledMeanwhile) {
+  server_.On("GET", "/x", {.body = "{}"});
+  Client client(http_, Config("while [ ! -e go ]; do sleep 0.01; done\n" + Token("t")));
+  std::atomic<int> good = 0;
+  std::atomic<int> cancelled = 0;
+  const auto count = [&](const absl::StatusOr<Reply>& reply) {
+    if (reply.ok()) ++good;
+    if (absl::IsCancelled(reply.status())) ++cancelled;
+  };
+  client.Send({.path = "/x"}, count);
+  http_.Cancel(client.Send({.path = "/x"}, count));
+  std::atomic<bool> dropped_called = false;
+  const http::Id dropped = client.Send({.path = "/x"}, [&](const auto&) { dropped_called = true; });
+  http_.RunAndWait([&] { http_.Drop(dropped); });
+  ASSERT_TRUE(WaitFor([&] { return cancelled == 1; }));
+  EXPECT_TRUE(server_.Requests().empty());
+  dir_.Write("go", "");
+  ASSERT_TRUE(WaitFor([&] { return good == 1; }));
+  EXPECT_EQ(server_.Requests("/x").size(), 1U);
+  EXPECT_EQ(server_.Requests("/x")[0].authorization, "Bearer t");
+  EXPECT_FALSE(dropped_called);
+}
+
+TEST_F(ClientWithPlugin, IsRunAgainAfterA401) {
+  server_.On("GET", "/x", [](const ApiServer::Request& request) -> Answer {
+    if (request.authorization == "Bearer 2") return {.body = "{}"};
+    return Refusal(401, "Unauthorized", "Unauthorized");
+  });
+  ClientOptions options;
+  options.credentials.refusal_spacing = absl::ZeroDuration();
+  Client client(http_, Config(Token("'$(wc -c < runs)'")), options);
+  const auto refused = client.Do({.path = "/x"}).status();
+  EXPECT_TRUE(absl::IsUnauthenticated(refused));
+  EXPECT_THAT(Text(refused), HasSubstr("context \"m\", cluster \"c\", user \"u\""));
+  EXPECT_TRUE(client.Do({.path = "/x"}).ok());
+}
+
+TEST_F(ClientWithPlugin, ItsFailureIsTheRequests) {
+  Client client(http_, Config("echo 'log in first' >&2; exit 1"));
+  const auto failed = client.Do({.path = "/x"}).status();
+  EXPECT_TRUE(absl::IsUnauthenticated(failed));
+  EXPECT_EQ(Text(failed), "context \"m\", cluster \"c\", user \"u\" of config: credential plugin " +
+                              dir_.path() + "/plugin: exit code 1: log in first");
+  EXPECT_TRUE(server_.Requests().empty());
+}
+
+TEST_F(ClientWithPlugin, ARequestThatWaitsWhenTheClientGoesIsCancelled) {
+  auto client = std::make_unique<Client>(http_, Config("sleep 1000"));
+  testing_support::Guarded<absl::Status> end;
+  std::atomic<bool> ended = false;
+  client->Send({.path = "/x"}, [&](const absl::StatusOr<Reply>& reply) {
+    end.Set(reply.status());
+    ended = true;
+  });
+  client.reset();
+  ASSERT_TRUE(WaitFor([&] { return ended.load(); }));
+  EXPECT_TRUE(absl::IsCancelled(end.Get())) << end.Get();
+}
+
+TEST_F(ClientWithPlugin, ShowsItsCertificate) {
+  const testing_support::TestAuthority ca;
+  const testing_support::TestCertificate server_cert = ca.Issue("127.0.0.1");
+  const testing_support::TestCertificate me = ca.Issue("bob");
+  ApiServer server({.tls = &server_cert, .client_ca = &ca, .keep_alive = false});
+  server.On("GET", "/x", {.body = "{}"});
+  const nlohmann::json answer = {
+      {"apiVersion", "client.authentication.k8s.io/v1beta1"},
+      {"kind", "ExecCredential"},
+      {"status", {{"clientCertificateData", me.cert}, {"clientKeyData", me.key}}}};
+  dir_.Write("answer", answer.dump());
+  ClusterConfig config = Config("cat answer");
+  config.server = server.url();
+  config.tls.ca_pem = ca.cert();
+  const auto reply = Client(http_, config).Do({.path = "/x"});
+  EXPECT_TRUE(reply.ok()) << reply.status();
 }
 
 // ---- Discovery

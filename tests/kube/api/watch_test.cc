@@ -395,6 +395,105 @@ TEST_F(WatchTest, NoServerIsTroubleAndNotTheEnd) {
   EXPECT_THAT(log_.troubles()[0].first, HasSubstr("127.0.0.1"));
 }
 
+// An API server that is gone for minutes: refused connections, then one that answers but is not
+// ready, then one that has forgotten where we were.
+TEST_F(WatchTest, AfterAnOutageNothingIsLost) {
+  auto first = std::make_unique<ApiServer>();
+  const std::string url = first->url();
+  const int port = std::stoi(url.substr(url.rfind(':') + 1));
+  first->On("GET", kPath, {.body = List("7", Thing("a") + "," + Thing("b"))});
+  Start(url);
+  ASSERT_TRUE(first->AwaitWatches(kPath, 1));
+  first.reset();
+  ASSERT_TRUE(log_.Await("trouble", 5));
+  EXPECT_EQ(log_.Count("began"), 1U);  // what is known stays, and nobody hears that it is gone
+  std::unique_ptr<ApiServer> second;
+  http_.RunAndWait([&] {  // nobody asks before it is set up
+    second = std::make_unique<ApiServer>(
+        testing_support::HttpServer::Options{.keep_alive = false, .port = port});
+    for (int i = 0; i < 3; ++i) {
+      second->RefuseWatch(kPath, Refusal(503, "ServiceUnavailable", "etcd is away"));
+    }
+    second->RefuseWatch(kPath, Refusal(410, "Expired", "too old resource version: 7 (90)"));
+    second->On("GET", kPath, {.body = List("90", Thing("a") + "," + Thing("c"))});
+  });
+  ASSERT_TRUE(second->AwaitWatches(kPath, 1));
+  const auto lines = log_.lines();
+  EXPECT_THAT(std::vector<std::string>(lines.end() - 4, lines.end()),
+              ElementsAre("began", "item a", "item c", "done"));
+  const auto requests = second->Requests(kPath);
+  ASSERT_EQ(requests.size(), 6U);  // 4 refused watches from where it was, a list, a watch
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(requests[i].Query("resourceVersion"), "7");
+  EXPECT_EQ(requests[5].Query("resourceVersion"), "90");
+  watch_.reset();
+}
+
+TEST_F(WatchTest, RelistsAreSpreadSinceAServerForgetsAllPlacesAtOnce) {
+  options_.backoff_min = absl::Milliseconds(40);
+  options_.jitter = [] { return 0.5; };
+  StartWithOne();
+  server_.Send(kPath, Event("ERROR", Refusal(410, "Expired", "too old resource version").body));
+  ASSERT_TRUE(log_.Await("done", 2));
+  ASSERT_EQ(log_.troubles().size(), 1U);
+  EXPECT_EQ(log_.troubles()[0].second, absl::Milliseconds(20));
+}
+
+// Many watches whose places are all forgotten come back within the budget of reads.
+TEST_F(WatchTest, ManyRelistsKeepToTheBudget) {
+  constexpr int kWatches = 30;
+  constexpr double kPerSecond = 100;
+  constexpr double kBurst = kWatches;
+  ClusterConfig config;
+  config.server = server_.url();
+  client_ = std::make_unique<Client>(
+      http_, std::move(config), ClientOptions{.reads_per_second = kPerSecond, .burst = kBurst});
+  const auto path = [](int i) { return std::string(kPath) + std::to_string(i); };
+  const base::Clock clock;
+  std::vector<std::unique_ptr<Log>> logs;
+  std::vector<std::unique_ptr<Watch>> watches;
+  for (int i = 0; i < kWatches; ++i) {
+    server_.On("GET", path(i), {.body = List("7", Thing("a"))});
+    options_.path = path(i);
+    logs.push_back(std::make_unique<Log>());
+    watches.push_back(std::make_unique<Watch>(*client_, options_, *logs.back()));
+  }
+  for (int i = 0; i < kWatches; ++i) ASSERT_TRUE(server_.AwaitWatches(path(i), 1));
+  for (int i = 0; i < kWatches; ++i) {
+    server_.Send(path(i), Event("ERROR", Refusal(410, "Expired", "too old").body));
+  }
+  for (int i = 0; i < kWatches; ++i) ASSERT_TRUE(server_.AwaitWatches(path(i), 2));
+  EXPECT_GE(client_->counters().delayed, 1U);
+  EXPECT_LE(4 * kWatches, kBurst + kPerSecond * absl::ToDoubleSeconds(clock.Elapsed()) + 1);
+  for (const auto& log : logs) EXPECT_EQ(log->Count("done"), 2U);
+}
+
+TEST_F(WatchTest, AHostileRetryAfterDoesNotBlindUs) {
+  Answer answer = Refusal(429, "TooManyRequests", "slow down");
+  answer.headers = {{"Retry-After", "999999999"}};
+  server_.On("GET", kPath, answer);
+  Start();
+  ASSERT_TRUE(log_.Await("trouble"));
+  EXPECT_EQ(log_.troubles()[0].second, absl::Minutes(5));
+  watch_.reset();
+}
+
+TEST_F(WatchTest, BeingDeniedNamesWhoIsDenied) {
+  server_.On("GET", kPath, {.body = List("7", Thing("a"))});
+  server_.RefuseWatch(kPath, Refusal(403, "Forbidden", "no watch for you"));
+  ClusterConfig config;
+  config.origin = "file";
+  config.context = "main";
+  config.cluster = "prod";
+  config.user = "bob";
+  config.server = server_.url();
+  client_ = std::make_unique<Client>(http_, std::move(config));
+  watch_ = std::make_unique<Watch>(*client_, options_, log_);
+  ASSERT_TRUE(log_.Await("trouble"));
+  EXPECT_EQ(log_.troubles()[0].first,
+            "watch " + std::string(kPath) +
+                ": no watch for you (context \"main\", cluster \"prod\", user \"bob\" of file)");
+}
+
 TEST_F(WatchTest, NothingIsCalledAfterTheEnd) {
   StartWithOne();
   ASSERT_TRUE(log_.Await("done"));
