@@ -64,9 +64,15 @@ std::string UpstreamText(const absl::Status& status, std::string_view asked) {
 }
 
 absl::StatusOr<std::shared_ptr<Cluster>> Cluster::Connect(http::Client& http) {
-  const char* file = std::getenv("NEAP_KUBECONFIG");
+  const auto env = [](const char* name, const std::string& otherwise) {
+    const char* text = std::getenv(name);
+    return text == nullptr || *text == '\0' ? otherwise : std::string(text);
+  };
+  kube::api::InClusterFiles pod;
+  pod.token = env("NEAP_TOKEN_FILE", pod.token);
+  pod.ca = env("NEAP_CA_FILE", pod.ca);
   absl::StatusOr<kube::api::ClusterConfig> config =
-      kube::api::FindConfig(file == nullptr ? "" : file);
+      kube::api::FindConfig(env("NEAP_KUBECONFIG", ""), "", pod);
   if (!config.ok()) {
     return base::Unavailable("no way to the Kubernetes API: {}", base::Message(config.status()));
   }

@@ -27,8 +27,10 @@ inline constexpr char kExternalApi[] = "external.metrics.k8s.io";
 
 class Cluster {
  public:
-  // As whom the environment says: the file in NEAP_KUBECONFIG, else the pod's credentials, the file
-  // in KUBECONFIG, ~/.kube/config. Errors: Unavailable, which says what was looked at.
+  // As whom the environment says: the file in NEAP_KUBECONFIG, else the pod's credentials (its
+  // token and authority perhaps from the files in NEAP_TOKEN_FILE and NEAP_CA_FILE), the files in
+  // KUBECONFIG, ~/.kube/config. Errors: Unavailable, which says what was looked at; asked again
+  // later, since a token that another process writes may not be there yet.
   static absl::StatusOr<std::shared_ptr<Cluster>> Connect(http::Client& http);
 
   http::Client& http() { return client_.http(); }
