@@ -30,6 +30,12 @@ BAD = [
     ("metrics", [], "must specify at least one metric or trigger"),
     ("period", "500ms", "period must be between 1s and 1h"),
     ("period", "2h", "period must be between 1s and 1h"),
+    ("pollingInterval", "25h", "pollingInterval must be between 1s and 24h"),
+    ("pollingInterval", "100ms", "pollingInterval must be between 1s and 24h"),
+    ("zeroPolicy", "Activation", "Activation is not supported yet"),
+    ("triggers", [{"type": "redis", "authenticationRef": {"name": "a"}}], "authenticationRef is not supported yet"),
+    ("metrics", source("External", metric={"name": "m"}, target={"type": "Value", "value": "0"}), "value must be positive"),
+    ("metrics", source("External", metric={"name": "m"}, target={"type": "AverageValue", "averageValue": "-1"}), "averageValue must be positive"),
     ("minReplicas+metrics", (0, source("Resource", name="cpu", target={"type": "Utilization", "averageUtilization": 50})),
      "scaling to zero replicas needs an Object or External metric or a trigger other than cpu and memory"),
     ("triggers", [{"type": "redis", "name": "a"}, {"type": "redis", "name": "a"}], "names of triggers must be unique"),
@@ -114,12 +120,15 @@ def test_kubectl_get_and_explain(shop):
     shop.scales_to("web", 3)
     wait_for(lambda: shop.condition("web", "ScalingActive").get("status") == "True", 30, "web to be active")
     def row():
+        """The table's cells by their column; a cell may be empty."""
         lines = shop.cluster.kubectl("get", "autoscalers", "-n", shop.namespace).splitlines()
-        return dict(zip(re.split(r"\s{2,}", lines[0].strip()), re.split(r"\s{2,}", lines[1].strip())))
-    wait_for(lambda: row().get("DESIRED") == "3", 30, "the status to say 3")
+        starts = [m.start() for m in re.finditer(r"\S+", lines[0])] + [None]
+        return {lines[0][i:j].strip(): lines[1][i:j].strip() for i, j in zip(starts, starts[1:])}
+    wait_for(lambda: row()["DESIRED"] == row()["REPLICAS"] == "3", 30, "the status to say 3")
     shown = row()
     assert shown["NAME"] == "web" and shown["MIN"] == "2" and shown["MAX"] == "20" and shown["MODE"] == "Live", shown
-    assert "TARGET" in shown and "AGE" in shown, shown
+    assert shown["TARGET"] == "web" or shown["TARGET"].endswith("/web"), shown
+    assert shown["AGE"] and shown["REASON"] == "ValidMetricFound", shown
     assert "web" in shop.cluster.kubectl("get", "all", "-n", shop.namespace)  # the category
     text = shop.cluster.kubectl("explain", "autoscalers.spec.scaleTargetRef")
     assert "KIND:" in text and "Autoscaler" in text and "anything with a scale subresource" in " ".join(text.split()), text
