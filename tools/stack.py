@@ -198,11 +198,11 @@ class Stack:
         self.scalers = child
         return child
 
-    def start_neapd(self, *flags, scalers=True, kubeconfig=None):
+    def start_neapd(self, *flags, scalers=True, kubeconfig=None, name="neapd"):
         argv = [self.binary("neapd"), "--kubeconfig", kubeconfig or self.kubeconfig, "--listen-address", "127.0.0.1:0"]
         if scalers:
             argv += ["--scalers", self.scalers_address]
-        self.neapd = self.start("neapd", argv + list(flags))
+        self.neapd = self.start(name, argv + list(flags))
         return self.neapd
 
     def start_redis(self):
@@ -246,9 +246,9 @@ scrape_configs:
         return next(d["replicas"] for d in self.get("/world")["deployments"]
                     if (d["namespace"], d["name"]) == (namespace, name))
 
-    def neapd_address(self):
-        """http://host:port of neapd's own pages, from its log."""
-        return "http://127.0.0.1:" + self.neapd.wait_log(r"/metrics, .* at port (\d+)").group(1)
+    def neapd_address(self, child=None):
+        """http://host:port of neapd's own pages, from its log; of the one started last unless `child` is given."""
+        return "http://127.0.0.1:" + (child or self.neapd).wait_log(r"/metrics, .* at port (\d+)").group(1)
 
     def start_stub_scaler(self):
         """The scaler of the tests, whose values and faults are set at run time (tests/support/stub_scaler.h)."""
@@ -281,9 +281,9 @@ scrape_configs:
     def no_faults(self):
         fetch(self.url + "/faults", "DELETE")
 
-    def neapd_metrics(self):
-        """{series with labels: value} of neapd's /metrics."""
-        status, text = fetch(self.neapd_address() + "/metrics", seconds=30)
+    def neapd_metrics(self, child=None):
+        """{series with labels: value} of neapd's /metrics; see neapd_address."""
+        status, text = fetch(self.neapd_address(child) + "/metrics", seconds=30)
         if status != 200:
             raise RuntimeError(f"GET /metrics: {status}")
         lines = [line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#")]

@@ -18,9 +18,9 @@ kube::dir::DirectoryOptions DirectoryOptionsOf(const std::string& source, const 
 ConfigReport CheckConfig(const Options& options) {
   ConfigReport report;
   if (!options.kubeconfig.empty()) {
-    const auto cluster = kube::api::LoadKubeconfig(options.kubeconfig);
+    const auto cluster = kube::api::LoadKubeconfig(options.kubeconfig, options.context);
     if (cluster.ok()) {
-      report.notes.push_back(fmt::format("{}: server {}", cluster->origin, cluster->server));
+      report.notes.push_back(fmt::format("{}: server {}", Describe(*cluster), cluster->server));
     } else {
       report.errors.emplace_back(base::Message(cluster.status()));
     }

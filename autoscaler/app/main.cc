@@ -2,6 +2,7 @@
 
 #include <malloc.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -38,16 +39,33 @@ bool IsConfiguration(const absl::Status& status) {
   return absl::IsInvalidArgument(status) || absl::IsNotFound(status);
 }
 
+// As process 1 of a container we are given the children of children that ended before them (a
+// credential plugin's). Those that we started are reaped by who did, and at once; what is still
+// there at the second look is nobody's.
+void ReapOrphans() {
+  static pid_t seen = 0;
+  siginfo_t info = {};
+  if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) {
+    seen = 0;
+  } else if (info.si_pid == seen) {
+    waitpid(seen, nullptr, WNOHANG);
+    seen = 0;
+  } else {
+    seen = info.si_pid;
+  }
+}
+
 // Waits for one of `ends`. Meanwhile it gives back what the start needed and nobody uses any more:
 // lists of ten thousand objects pass through memory then.
 int AwaitSignal(const sigset_t& ends) {
-  timespec wait = {.tv_sec = 10, .tv_nsec = 0};
-  for (;;) {
-    const int signal = sigtimedwait(&ends, nullptr, &wait);
+  constexpr int kTrimEvery = 60;  // ticks, after the first
+  constexpr timespec kTick = {.tv_sec = 10, .tv_nsec = 0};
+  for (int tick = 0;;) {
+    const int signal = sigtimedwait(&ends, nullptr, &kTick);
     if (signal > 0) return signal;
     if (errno != EAGAIN) continue;
-    malloc_trim(0);
-    wait.tv_sec = 600;
+    if (tick++ % kTrimEvery == 0) malloc_trim(0);
+    if (getpid() == 1) ReapOrphans();
   }
 }
 
@@ -70,10 +88,12 @@ int Run(const neap::app::Options& options) {
   }
   const int signal = AwaitSignal(ends);
   neap::telemetry::LogInfo(fmt::format("{}: stopping", strsignal(signal)));
-  // A second signal, or a stop that takes too long, ends the process at once.
+  // A second signal, or a stop that takes too long, ends the process at once. Handled, since the
+  // kernel keeps a signal's default action from process 1.
   pthread_sigmask(SIG_UNBLOCK, &ends, nullptr);
-  ::signal(SIGTERM, SIG_DFL);
-  ::signal(SIGINT, SIG_DFL);
+  const auto at_once = [](int) { _exit(kCouldNotRun); };
+  ::signal(SIGTERM, at_once);
+  ::signal(SIGINT, at_once);
   ::signal(SIGALRM, [](int) {
     static constexpr char kText[] = "neapd: the clean stop took too long\n";
     [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, kText, sizeof(kText) - 1);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cctype>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <random>
 #include <string>
@@ -20,6 +21,7 @@
 #include "autoscaler/app/object_table.h"
 #include "autoscaler/app/report_log.h"
 #include "autoscaler/app/rivals.h"
+#include "autoscaler/app/shard_keeper.h"
 #include "autoscaler/base/clock.h"
 #include "autoscaler/base/mutex.h"
 #include "autoscaler/base/status.h"
@@ -37,6 +39,7 @@
 #include "autoscaler/kube/pod_views.h"
 #include "autoscaler/kube/scale_views.h"
 #include "autoscaler/kube/scale_writer.h"
+#include "autoscaler/kube/scalers_token.h"
 #include "autoscaler/kube/status_writer.h"
 #include "autoscaler/kube/withheld_scale_writer.h"
 #include "autoscaler/record/journal.h"
@@ -67,6 +70,7 @@ control::ControllerOptions ControllerOptionsOf(const Options& options) {
   out.hpa = options.hpa;
   out.writes_per_second = options.write_qps;
   out.write_burst = std::max(1, static_cast<int>(options.write_qps));
+  if (options.leases) out.shards = options.shards;
   return out;
 }
 
@@ -96,6 +100,38 @@ std::string InstanceName() {
   return gethostname(host, sizeof(host) - 1) == 0 ? host : "neapd";
 }
 
+// Who we are in Leases and to the API server: unlike every other process, earlier ones of the same
+// pod included.
+std::string IdentityOf(const Options& options) {
+  std::string name = options.identity.empty() ? InstanceName() : options.identity;
+  for (char& c : name) {
+    c = static_cast<char>(std::tolower(c));
+    if (std::isalnum(c) == 0 && c != '-' && c != '.') c = '-';
+  }
+  while (!name.empty() && std::isalnum(name.front()) == 0) name.erase(0, 1);
+  std::random_device random;
+  return fmt::format("{}-{:08x}", name.substr(0, 190), static_cast<uint32_t>(random()));
+}
+
+ShardKeeperOptions ShardKeeperOptionsOf(const Options& options, const std::string& identity,
+                                        const std::string& default_ns) {
+  ShardKeeperOptions out;
+  const absl::Duration retry = options.lease_retry_period;
+  out.leases.ns = options.lease_namespace.empty() ? default_ns : options.lease_namespace;
+  out.leases.name = options.lease_name;
+  out.leases.identity = identity;
+  out.leases.shards = options.shards;
+  out.leases.lease_duration = options.lease_duration;
+  out.leases.renew_deadline = options.lease_renew_deadline;
+  out.leases.retry_period = retry;
+  out.leases.renew_interval = 3 * retry < options.lease_renew_deadline ? 2 * retry : retry;
+  out.leases.timeout = std::min(out.leases.timeout, options.lease_renew_deadline / 2);
+  if (options.keep_history) {
+    out.store = kube::HistoryStoreOptions{.ns = out.leases.ns, .name = options.lease_name};
+  }
+  return out;
+}
+
 // A failed request's label: "409", or "deadline_exceeded" when there was no answer.
 std::string ErrorCode(const absl::Status& status) {
   if (const auto error = kube::api::ApiErrorOf(status)) return std::to_string(error->code);
@@ -119,6 +155,7 @@ class Neapd::Impl {
   explicit Impl(const Options& options)
       : options_(options),
         wants_api_(std::ranges::find(options_.sources, kube::kApiSource) != options_.sources.end()),
+        identity_(IdentityOf(options_)),
         watches_hpas_((options.watch_hpas && !options.dry_run) || options.shadow_hpas),
         objects_(options.dry_run),
         rivals_(watches_hpas_ && !options.dry_run),
@@ -130,19 +167,24 @@ class Neapd::Impl {
   int port() const { return port_; }
 
  private:
-  void MakeKube(kube::api::ClusterConfig config);
+  absl::Status MakeKube(kube::api::ClusterConfig config);
+  absl::Status MakeShards();
   void WatchHpas();
   kube::objects::DecodeOptions DecodeOptionsOfViews() const;
   void NoteRival(const control::DecisionRecord& record);
   void WriteRivals(const control::Controller& controller);
   void WatchAutoscalers();
   void OnNews(const kube::ObjectNews& news);
+  void OnShardHeld(int shard);
+  void TellRefused(const kube::ObjectNews& news);
   absl::Status MakeJournal();
   absl::Status MakeHost();
   void AwaitScalers() NEAP_EXCLUDES(scalers_mutex_);
   void MakeLoop();
   absl::Status MakeServer();
   void AddMetricSources();
+  void AddApiMetrics();
+  void AddShardMetricSources();
   Routes MakeRoutes();
 
   control::Sink Sink() {
@@ -152,7 +194,8 @@ class Neapd::Impl {
   std::string Unready() const;
 
   const Options options_;
-  const bool wants_api_;  // Autoscaler objects of the API server are a source
+  const bool wants_api_;        // Autoscaler objects of the API server are a source
+  const std::string identity_;  // of this process
   const base::Clock clock_;
   Inbox inbox_;
   const bool watches_hpas_;
@@ -173,16 +216,21 @@ class Neapd::Impl {
   std::unique_ptr<kube::api::Discovery> discovery_;
   kube::Context context_;
 
+  std::unique_ptr<ShardKeeper> shards_;  // null without --leases: all targets are ours
   std::unique_ptr<kube::ScaleViews> scales_;
   std::unique_ptr<kube::WithheldScaleWriter> withheld_;
   std::unique_ptr<kube::ScaleWriter> writer_;          // null with --dry-run
   std::unique_ptr<kube::StatusWriter> status_writer_;  // null when status is not written
   std::unique_ptr<kube::EventWriter> event_writer_;    // null when events are not written
   std::unique_ptr<kube::PodViews> pods_;
+  std::unique_ptr<kube::ScalersToken> scalers_token_;  // null without --scalers-token-file
   std::unique_ptr<kube::HpaView> hpas_;                // null when HPAs are not watched
   std::vector<std::string> rival_news_;                // uids; the controller's thread
   std::unique_ptr<kube::AutoscalerView> autoscalers_;  // null without the api source
   std::atomic<bool> autoscalers_listed_ = false;
+  // Objects that are refused as they stand, by uid: to be told when their shard becomes ours. On
+  // the http::Client's thread alone.
+  std::map<std::string, kube::ObjectNews> refused_;
   std::unique_ptr<scalerhost::Host> host_;
   base::Mutex scalers_mutex_;
   base::CondVar scalers_changed_;
@@ -198,10 +246,10 @@ class Neapd::Impl {
 };
 
 absl::Status Neapd::Impl::Start() {
-  NEAP_ASSIGN_OR_RETURN(auto config, kube::api::FindConfig(options_.kubeconfig));
+  NEAP_ASSIGN_OR_RETURN(auto config, kube::api::FindConfig(options_.kubeconfig, options_.context));
   telemetry::LogInfo(fmt::format("neapd {}: API server {} ({}){}", base::Version(), config.server,
-                                 config.origin, options_.dry_run ? ", dry run" : ""));
-  MakeKube(std::move(config));
+                                 Describe(config), options_.dry_run ? ", dry run" : ""));
+  NEAP_RETURN_IF_ERROR(MakeKube(std::move(config)));
   NEAP_RETURN_IF_ERROR(MakeJournal());
   NEAP_RETURN_IF_ERROR(MakeHost());
   MakeLoop();
@@ -210,15 +258,34 @@ absl::Status Neapd::Impl::Start() {
   WatchHpas();
   AwaitScalers();
   rivals_.Await(kHpaPatience);
+  if (shards_ != nullptr) shards_->Start();
   WatchAutoscalers();
   if (directory_ != nullptr) directory_->Start();
   return absl::OkStatus();
 }
 
-void Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
+absl::Status Neapd::Impl::MakeShards() {
+  if (!options_.leases) return absl::OkStatus();
+  ShardKeeperOptions options = ShardKeeperOptionsOf(options_, identity_, api_->config().ns);
+  NEAP_RETURN_IF_ERROR(kube::Check(options.leases));
+  telemetry::LogInfo(fmt::format("{} shards by leases {}-shard-N in namespace {}, as {}{}",
+                                 options.leases.shards, options.leases.name, options.leases.ns,
+                                 options.leases.identity,
+                                 options.store ? "" : "; histories are not kept"));
+  shards_ = std::make_unique<ShardKeeper>(context_, std::move(options), clock_, Sink(),
+                                          [this](int shard) { OnShardHeld(shard); });
+  // The last moment in which somebody can notice that it is another's by now.
+  context_.may_write = [this](std::string_view uid) { return shards_->MayWrite(uid); };
+  return absl::OkStatus();
+}
+
+absl::Status Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
   http_ = std::make_unique<http::Client>(
-      http::ClientOptions{.user_agent = fmt::format("neapd/{}", base::Version())});
-  api_ = std::make_unique<kube::api::Client>(*http_, std::move(config));
+      http::ClientOptions{.user_agent = fmt::format("neapd/{} ({})", base::Version(), identity_)});
+  api_ = std::make_unique<kube::api::Client>(
+      *http_, std::move(config),
+      kube::api::ClientOptions{.reads_per_second = options_.kube_api_qps,
+                               .burst = options_.kube_api_burst});
   discovery_ = std::make_unique<kube::api::Discovery>(*api_);
   context_.client = api_.get();
   context_.discovery = discovery_.get();
@@ -229,6 +296,7 @@ void Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
   };
   context_.watch.jitter = Jitter();
   context_.namespaces = options_.namespaces;
+  NEAP_RETURN_IF_ERROR(MakeShards());
 
   scales_ = std::make_unique<kube::ScaleViews>(context_);
   withheld_ = std::make_unique<kube::WithheldScaleWriter>(Sink());
@@ -254,6 +322,12 @@ void Neapd::Impl::MakeKube(kube::api::ClusterConfig config) {
         context_, kube::EventWriterOptions{.instance = InstanceName()});
   }
   pods_ = std::make_unique<kube::PodViews>(context_);
+  if (!options_.scalers_token_file.empty()) {
+    scalers_token_ = std::make_unique<kube::ScalersToken>(
+        context_, kube::ScalersTokenOptions{.service_account = options_.scalers_service_account,
+                                            .path = options_.scalers_token_file});
+  }
+  return absl::OkStatus();
 }
 
 kube::objects::DecodeOptions Neapd::Impl::DecodeOptionsOfViews() const {
@@ -331,6 +405,7 @@ void Neapd::Impl::WatchAutoscalers() {
   kube::Context context = context_;
   context.sink = [this](control::Message message) {
     objects_.Apply(std::string(kube::kApiSource), message);
+    if (const auto* gone = std::get_if<control::SpecGone>(&message)) refused_.erase(gone->uid);
     const bool list = std::holds_alternative<control::SpecsReplaced>(message);
     inbox_.Push(std::move(message));
     if (list) autoscalers_listed_ = true;
@@ -349,6 +424,11 @@ void Neapd::Impl::OnNews(const kube::ObjectNews& news) {
                                                .own_conditions = news.own_conditions,
                                                .errors = news.errors,
                                                .warnings = news.warnings});
+  if (news.errors.empty()) {
+    refused_.erase(news.uid);
+  } else if (shards_ != nullptr) {
+    refused_[news.uid] = news;
+  }
   if (!changed) return;
   for (const std::string& line : news.errors) {
     telemetry::LogWarning(fmt::format("{}: refused: {}", news.key.Text(), line));
@@ -356,7 +436,18 @@ void Neapd::Impl::OnNews(const kube::ObjectNews& news) {
   for (const std::string& line : news.warnings) {
     telemetry::LogWarning(fmt::format("{}: {}", news.key.Text(), line));
   }
-  if (status_writer_ == nullptr || news.errors.empty()) return;
+  if (!news.errors.empty()) TellRefused(news);
+}
+
+// Whoever held its shard before may have gone before it could tell.
+void Neapd::Impl::OnShardHeld(int shard) {
+  for (const auto& [uid, news] : refused_) {
+    if (shards_->ShardOf(uid) == shard) TellRefused(news);
+  }
+}
+
+void Neapd::Impl::TellRefused(const kube::ObjectNews& news) {
+  if (status_writer_ == nullptr || (shards_ != nullptr && !shards_->MayWrite(news.uid))) return;
   status_writer_->Write({.uid = news.uid,
                          .key = news.key,
                          .kind = core::ObjectKind::kAutoscaler,
@@ -449,10 +540,13 @@ Routes Neapd::Impl::MakeRoutes() {
     if (journal_ != nullptr) journal_->OnOutcome(record, clock_.Now());
     records_.OnOutcome(record);
     decisions_.OnOutcome(record, clock_.Now());
+    if (shards_ != nullptr) shards_->OnOutcome(record);
   };
+  routes.quiet = [this](const control::ShardQuiet& quiet) { shards_->OnQuiet(quiet.shard); };
   routes.after_step = [this](const control::Controller& controller) {
     decisions_.Sweep(controller.targets());
     records_.Serve(controller);
+    if (shards_ != nullptr) shards_->AfterStep(controller);
     shadows_.Serve(controller);
     WriteRivals(controller);
     if (journal_ == nullptr) return;
@@ -551,6 +645,8 @@ void Neapd::Impl::AddMetricSources() {
                      [this, number] { return number(static_cast<double>(journal_bytes_)); });
   metrics_.AddSource("neap_journal_lost_records_total",
                      [this, number] { return number(static_cast<double>(journal_lost_)); });
+  AddShardMetricSources();
+  AddApiMetrics();
   metrics_.AddSource("neap_object_problems", [this] {
     std::vector<Sample> out;
     if (wants_api_) {
@@ -563,6 +659,72 @@ void Neapd::Impl::AddMetricSources() {
       out.push_back({{directory_->source(), "error"}, static_cast<double>(directory_->errors())});
       out.push_back(
           {{directory_->source(), "warning"}, static_cast<double>(directory_->warnings())});
+    }
+    return out;
+  });
+}
+
+void Neapd::Impl::AddShardMetricSources() {
+  if (shards_ == nullptr) return;
+  using Leases = kube::ShardLeaseCounts;
+  using Kept = ShardKeeper::Counts;
+  const auto of_leases = [this](std::string_view name, double (*read)(const Leases&)) {
+    metrics_.AddSource(
+        name, [this, read] { return std::vector<Sample>{{{}, read(shards_->lease_counts())}}; });
+  };
+  of_leases("neap_lease_members", [](const Leases& l) -> double { return l.members; });
+  of_leases("neap_leases_held", [](const Leases& l) -> double { return l.held; });
+  of_leases("neap_lease_requests_total",
+            [](const Leases& l) { return static_cast<double>(l.requests); });
+  of_leases("neap_lease_errors_total",
+            [](const Leases& l) { return static_cast<double>(l.errors); });
+  of_leases("neap_leases_lost_total", [](const Leases& l) { return static_cast<double>(l.lost); });
+  metrics_.AddSource("neap_shards", [this] {
+    return std::vector<Sample>{{{}, static_cast<double>(shards_->shards())}};
+  });
+  metrics_.AddSource("neap_shards_held", [this] {
+    return std::vector<Sample>{{{}, static_cast<double>(shards_->counts().held)}};
+  });
+  metrics_.AddSource("neap_history_requests_total", [this] {
+    const Kept c = shards_->counts();
+    return std::vector<Sample>{
+        {{"load", "ok"}, static_cast<double>(c.loads)},
+        {{"load", "error"}, static_cast<double>(c.failed_loads)},
+        {{"save", "ok"}, static_cast<double>(c.saves)},
+        {{"save", "error"}, static_cast<double>(c.failed_saves)},
+    };
+  });
+  metrics_.AddSource("neap_shards_without_history_total", [this] {
+    return std::vector<Sample>{{{}, static_cast<double>(shards_->counts().unread)}};
+  });
+}
+
+void Neapd::Impl::AddApiMetrics() {
+  const auto number = [this](std::string_view name,
+                             double (*read)(const kube::api::ClientCounters&)) {
+    metrics_.AddSource(name,
+                       [this, read] { return std::vector<Sample>{{{}, read(api_->counters())}}; });
+  };
+  using Counters = kube::api::ClientCounters;
+  metrics_.AddSource("neap_api_requests_total", [this] {
+    std::vector<Sample> out;
+    for (const kube::api::RequestCount& c : api_->counters().requests) {
+      out.push_back({{c.verb, c.resource, c.code}, static_cast<double>(c.requests)});
+    }
+    return out;
+  });
+  number("neap_api_delayed_requests_total",
+         [](const Counters& c) { return static_cast<double>(c.delayed); });
+  number("neap_api_delay_seconds_total",
+         [](const Counters& c) { return absl::ToDoubleSeconds(c.delay); });
+  number("neap_credential_plugin_runs_total",
+         [](const Counters& c) { return static_cast<double>(c.credentials.plugin_runs); });
+  number("neap_credential_plugin_failures_total",
+         [](const Counters& c) { return static_cast<double>(c.credentials.plugin_failures); });
+  metrics_.AddSource("neap_api_clock_skew_seconds", [this] {
+    std::vector<Sample> out;
+    if (const auto skew = api_->counters().clock_skew) {
+      out.push_back({{}, absl::ToDoubleSeconds(*skew)});
     }
     return out;
   });
@@ -583,6 +745,12 @@ std::string Neapd::Impl::Unready() const {
   if (directory_ != nullptr && !directory_->listed()) {
     return "objects of " + directory_->source() + " are not read yet";
   }
+  if (shards_ != nullptr) {
+    if (std::string why = shards_->Unready(); !why.empty()) return why;
+  }
+  if (scalers_token_ != nullptr) {
+    if (std::string problem = scalers_token_->Problem(); !problem.empty()) return problem;
+  }
   if (!loop_->AllSynced()) return "scales or pods are not listed completely yet";
   return "";
 }
@@ -591,8 +759,11 @@ std::string Neapd::Impl::Unready() const {
 // the parts go that others call.
 void Neapd::Impl::Stop() {
   if (stopping_.exchange(true)) return;
+  const absl::Duration until = clock_.Elapsed() + options_.shutdown_timeout * 3 / 5;
+  // While the loop still runs: it ends what is under way of each shard, then its history is saved.
+  if (shards_ != nullptr) shards_->Stop(until - clock_.Elapsed());
   if (loop_ != nullptr) {
-    const size_t unanswered = loop_->Stop(options_.shutdown_timeout * 3 / 5);
+    const size_t unanswered = loop_->Stop(std::max(until - clock_.Elapsed(), absl::ZeroDuration()));
     if (unanswered > 0) {
       telemetry::LogWarning(fmt::format("{} scale writes were not answered in time", unanswered));
     }
@@ -606,11 +777,13 @@ void Neapd::Impl::Stop() {
   autoscalers_.reset();
   hpas_.reset();
   host_.reset();
+  scalers_token_.reset();
   pods_.reset();
   scales_.reset();
   event_writer_.reset();
   status_writer_.reset();
   writer_.reset();
+  shards_.reset();
   if (http_ != nullptr) http_->Stop();
 }
 

@@ -3,12 +3,14 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <iterator>
 #include <map>
 
 #include "autoscaler/base/duration.h"
+#include "autoscaler/base/names.h"
 #include "autoscaler/base/quantity.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/base/suggest.h"
@@ -59,7 +61,22 @@ void ParseFeatureGates(const std::string& text, core::HpaOptions& hpa) {
 
 void AddOptions(CLI::App& app, Options& o) {
   app.add_option("--kubeconfig", o.kubeconfig,
-                 "kubeconfig file; default: $KUBECONFIG, then the pod's service account");
+                 "kubeconfig file; default: the pod's service account, then the files in "
+                 "$KUBECONFIG, then ~/.kube/config");
+  app.add_option("--context", o.context, "context of the kubeconfig; default: its current-context");
+  app.add_option("--kube-api-qps", o.kube_api_qps,
+                 "most reads of the API server per second; writes do not wait")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--kube-api-burst", o.kube_api_burst, "reads that may go at once")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--scalers-service-account", o.scalers_service_account,
+                 "service account of neapd's namespace whose token is kept in --scalers-token-file")
+      ->type_name("NAME");
+  app.add_option("--scalers-token-file", o.scalers_token_file,
+                 "where that token is written and renewed, for scalers that read metrics APIs")
+      ->type_name("FILE");
   app.add_option("--namespaces", o.namespaces, "namespaces to serve, comma separated; default: all")
       ->delimiter(',');
   app.add_option("--source", o.sources,
@@ -114,6 +131,34 @@ void AddOptions(CLI::App& app, Options& o) {
       ->type_name("BOOL");
   app.add_option("--write-events", o.write_events,
                  "write Kubernetes events; default: true, with --dry-run false")
+      ->type_name("BOOL");
+
+  app.add_option("--leases", o.leases,
+                 "share the targets with the other neapd of this installation by Leases, and go on "
+                 "from what the former one knew; default: true in a pod, false elsewhere")
+      ->type_name("BOOL");
+  app.add_option("--shards", o.shards,
+                 "parts that the targets are shared in; the same for all neapd of an installation")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 256));
+  app.add_option("--lease-name", o.lease_name,
+                 "name of the installation, with which its Leases and ConfigMaps begin")
+      ->capture_default_str();
+  app.add_option("--lease-namespace", o.lease_namespace,
+                 "namespace of Leases and ConfigMaps; default: the pod's, or that of the "
+                 "kubeconfig's context");
+  app.add_option("--identity", o.identity,
+                 "name of this neapd in Leases, to which each process adds a suffix; default: "
+                 "$POD_NAME, then the host's name");
+  AddDuration(app, "--lease-duration", o.lease_duration, absl::Seconds(1),
+              "time after which the others take over from a neapd that is not heard of");
+  AddDuration(app, "--lease-renew-deadline", o.lease_renew_deadline, absl::Milliseconds(1),
+              "time after the last renewal from which nothing is written any more");
+  AddDuration(app, "--lease-retry-period", o.lease_retry_period, absl::Milliseconds(1),
+              "time between two looks at the leases");
+  app.add_option("--keep-history", o.keep_history,
+                 "with --leases: keep in ConfigMaps what decisions remember, so that no window is "
+                 "shortened when another neapd takes over; default: true, with --dry-run false")
       ->type_name("BOOL");
 
   AddDuration(app, "--horizontal-pod-autoscaler-sync-period", o.sync_period, absl::Seconds(1),
@@ -212,7 +257,49 @@ absl::Status ApplyConfigFile(const std::string& path, CLI::App& app) {
   return absl::OkStatus();
 }
 
+bool IsSet(const char* variable) {
+  const char* const value = std::getenv(variable);
+  return value != nullptr && *value != '\0';
+}
+
+// With the pod's own credentials.
+bool InPod(const Options& o) {
+  return o.kubeconfig.empty() && !IsSet("KUBECONFIG") && IsSet("KUBERNETES_SERVICE_HOST");
+}
+
+absl::Status CheckLeases(const Options& o) {
+  if (absl::Trunc(o.lease_duration, absl::Seconds(1)) != o.lease_duration) {
+    return base::InvalidArgument("--lease-duration: {} is no whole number of seconds",
+                                 base::FormatDuration(o.lease_duration));
+  }
+  if (o.lease_renew_deadline >= o.lease_duration) {
+    return base::InvalidArgument("--lease-renew-deadline: {} is not less than --lease-duration {}",
+                                 base::FormatDuration(o.lease_renew_deadline),
+                                 base::FormatDuration(o.lease_duration));
+  }
+  if (2 * o.lease_retry_period >= o.lease_renew_deadline) {
+    return base::InvalidArgument(
+        "--lease-retry-period: {} is not less than half of --lease-renew-deadline {}",
+        base::FormatDuration(o.lease_retry_period), base::FormatDuration(o.lease_renew_deadline));
+  }
+  if (!base::IsDnsLabel(o.lease_name) || o.lease_name.size() > 40) {
+    return base::InvalidArgument("--lease-name: \"{}\" is no DNS label of at most 40 characters",
+                                 o.lease_name);
+  }
+  if (!o.lease_namespace.empty() && !base::IsDnsLabel(o.lease_namespace)) {
+    return base::InvalidArgument("--lease-namespace: \"{}\" is no name of a namespace",
+                                 o.lease_namespace);
+  }
+  if (!o.identity.empty() && (!base::IsDnsSubdomain(o.identity) || o.identity.size() > 190)) {
+    return base::InvalidArgument(
+        "--identity: \"{}\" makes no name of a Lease: lower-case letters, digits, '-' and '.'",
+        o.identity);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckTogether(const Options& o) {
+  NEAP_RETURN_IF_ERROR(CheckLeases(o));
   std::string before;
   for (const std::string& source : o.sources) {
     const std::string kind = source.substr(0, source.find(':'));
@@ -234,6 +321,10 @@ absl::Status CheckTogether(const Options& o) {
   if (o.scaler_tls_cert_file.empty() != o.scaler_tls_key_file.empty()) {
     return base::InvalidArgument(
         "--scaler-tls-cert-file and --scaler-tls-key-file: both or neither must be given");
+  }
+  if (o.scalers_service_account.empty() != o.scalers_token_file.empty()) {
+    return base::InvalidArgument(
+        "--scalers-service-account and --scalers-token-file: both or neither must be given");
   }
   const auto colon = o.listen_address.rfind(':');
   int port = -1;
@@ -296,9 +387,11 @@ absl::StatusOr<Parsed> ParseOptions(int argc, const char* const* argv) {
   if (!config.empty()) NEAP_RETURN_IF_ERROR(ApplyConfigFile(config, app));
   if (parsed.options.sources.empty()) parsed.options.sources = {"api"};
   for (const auto& [name, value] : {std::pair{"--write-status", &parsed.options.write_status},
-                                    std::pair{"--write-events", &parsed.options.write_events}}) {
+                                    std::pair{"--write-events", &parsed.options.write_events},
+                                    std::pair{"--keep-history", &parsed.options.keep_history}}) {
     if (app.get_option(name)->count() == 0) *value = !parsed.options.dry_run;
   }
+  if (app.get_option("--leases")->count() == 0) parsed.options.leases = InPod(parsed.options);
   NEAP_RETURN_IF_ERROR(CheckTogether(parsed.options));
   if (check) parsed.what = Parsed::Do::kCheckConfig;
   return parsed;

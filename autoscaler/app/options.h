@@ -18,7 +18,13 @@ struct Options {
   core::HpaOptions hpa;
   absl::Duration sync_period = absl::Seconds(15);  // default `period` of objects, >= 1 s
 
-  std::string kubeconfig;               // "" : $KUBECONFIG, then in-cluster credentials
+  std::string kubeconfig;     // "" : in-cluster credentials, then $KUBECONFIG (kube/api/config.h)
+  std::string context;        // of the kubeconfig; "" : its current one
+  double kube_api_qps = 100;  // reads of the API server per second, > 0; writes only count
+  double kube_api_burst = 200;
+  // A token of this account of our namespace is kept in that file; both or neither.
+  std::string scalers_service_account;
+  std::string scalers_token_file;
   std::vector<std::string> namespaces;  // empty: all
   std::vector<std::string> sources;     // "api" and "dir:PATH"; default {"api"}
   std::vector<std::string> scalers;  // addresses whose Describe says which trigger types they serve
@@ -34,6 +40,18 @@ struct Options {
   double write_qps = 20;     // PATCHes of scale per second, > 0
   bool write_status = true;  // default: !dry_run
   bool write_events = true;  // default: !dry_run
+
+  // Several neapd share the targets by Leases (kube/shard_leases.h).
+  bool leases = false;  // default: in a pod
+  int shards = 16;      // 1 to 256, the same for all
+  std::string lease_name =
+      "neap";                   // of the installation: begins the names of Leases and ConfigMaps
+  std::string lease_namespace;  // "" : the pod's, or of the kubeconfig's context
+  std::string identity;         // "" : $POD_NAME, then the host's name; each process adds a suffix
+  absl::Duration lease_duration = absl::Seconds(15);  // whole seconds
+  absl::Duration lease_renew_deadline = absl::Seconds(10);
+  absl::Duration lease_retry_period = absl::Seconds(2);
+  bool keep_history = true;  // beyond the process; with leases alone; default: !dry_run
 
   std::string listen_address =
       "127.0.0.1:8080";     // /metrics, /healthz, /readyz, /records; port 0 picks one and logs it

@@ -19,8 +19,9 @@ struct Group {
   std::string_view version;
 };
 // In the order of the group list: built-in groups, then extensions.
-constexpr std::array<Group, 6> kGroups = {{{"apps", "v1"},
+constexpr std::array<Group, 7> kGroups = {{{"apps", "v1"},
                                            {"autoscaling", "v2"},
+                                           {"coordination.k8s.io", "v1"},
                                            {"custom.metrics.k8s.io", "v1beta2"},
                                            {"external.metrics.k8s.io", "v1beta1"},
                                            {"metrics.k8s.io", "v1beta1"},
@@ -89,6 +90,10 @@ std::span<const Kind> Kinds() {
        "nas", true, true, true, true, false, true, kWrite},
       {KindId::kHpa, "autoscaling", "v2", "horizontalpodautoscalers", "horizontalpodautoscaler",
        "HorizontalPodAutoscaler", "hpa", true, true, true, true, false, false, kWrite},
+      {KindId::kConfigMap, "", "v1", "configmaps", "configmap", "ConfigMap", "cm", true, false,
+       true, false, false, false, kWrite},
+      {KindId::kLease, "coordination.k8s.io", "v1", "leases", "lease", "Lease", "", true, false,
+       true, false, false, false, kWrite},
   }};
   return kKinds;
 }

@@ -19,9 +19,11 @@ enum class KindId : uint8_t {
   kReplicaSet,
   kStatefulSet,
   kAutoscaler,
-  kHpa  // stored and served; nobody in here acts on one
+  kHpa,  // stored and served; nobody in here acts on one
+  kConfigMap,
+  kLease
 };
-inline constexpr size_t kKindCount = 8;
+inline constexpr size_t kKindCount = 10;
 
 struct Kind {
   KindId id;

@@ -14,6 +14,8 @@
 //   /api/v1                               namespaces (ns): get list watch
 //                                         pods (po): get list watch delete
 //                                         events (ev): get list watch create patch update delete
+//                                         configmaps (cm): likewise
+//   /apis/coordination.k8s.io/v1          leases: likewise
 //   /apis/apps/v1                         deployments (deploy): get list watch
 //                                         deployments/scale: get update patch
 //                                         replicasets (rs), statefulsets (sts): get list watch;

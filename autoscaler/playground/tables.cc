@@ -70,6 +70,8 @@ const std::vector<Column>& ColumnsOf(KindId id) {
        {"MaxPods", "integer", 0},
        {"Replicas", "integer", 0},
        {"Age", "string", 0}},
+      {{"Name", "string", 0}, {"Data", "integer", 0}, {"Age", "string", 0}},
+      {{"Name", "string", 0}, {"Holder", "string", 0}, {"Age", "string", 0}},
   }};
   return kColumns[static_cast<size_t>(id)];
 }
@@ -191,6 +193,11 @@ Json CellsOf(KindId id, const Json& object, absl::Time now) {
                           age});
     case KindId::kAutoscaler:
       return AutoscalerCells(object, age);
+    case KindId::kConfigMap:
+      return Json::array(
+          {name, At(object, "/data").size() + At(object, "/binaryData").size(), age});
+    case KindId::kLease:
+      return Json::array({name, Text(object, "/spec/holderIdentity"), age});
     case KindId::kHpa:
       return HpaCells(object, age);
   }

@@ -8,8 +8,10 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <string>
+#include <string_view>
 
 #include "autoscaler/control/messages.h"
 #include "autoscaler/core/decide.h"
@@ -55,6 +57,12 @@ void Encode(const core::CrashLoop& loop, v1::CrashLoop* out);
 absl::Status Decode(const v1::CrashLoop& in, core::CrashLoop* loop);
 void Encode(const core::Base& base, v1::Base* out);
 absl::Status Decode(const v1::Base& in, core::Base* base);
+
+void Encode(const control::KeptHistory& kept, v1::KeptHistory* out);
+absl::Status Decode(const v1::KeptHistory& in, control::KeptHistory* kept);
+// As bytes, for those who know no protobuf. Errors: InvalidArgument.
+std::string Encoded(const control::KeptHistory& kept);
+absl::StatusOr<control::KeptHistory> DecodedHistory(std::string_view bytes);
 
 void Encode(const core::Condition& condition, v1::Condition* out);
 absl::Status Decode(const v1::Condition& in, core::Condition* condition);

@@ -2,6 +2,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
+#include "autoscaler/base/status.h"
 #include "autoscaler/record/codec.h"
 #include "autoscaler/record/wire.h"
 
@@ -42,6 +43,67 @@ absl::Status Decode(const v1::Base& in, core::Base* base) {
   base->ready_pods = in.ready_pods();
   if (in.has_at_time_ns()) base->at = TimeOf(in.at_time_ns());
   return absl::OkStatus();
+}
+
+void Encode(const control::KeptHistory& kept, v1::KeptHistory* out) {
+  for (const auto& entry : kept.history.recommendations) Encode(entry, out->add_recommendations());
+  for (const auto& event : kept.history.up_events) Encode(event, out->add_up_events());
+  for (const auto& event : kept.history.down_events) Encode(event, out->add_down_events());
+  if (kept.history.base) Encode(*kept.history.base, out->mutable_base());
+  if (kept.replicas) out->set_replicas(*kept.replicas);
+  out->set_scale_version(kept.scale_version);
+}
+
+absl::Status Decode(const v1::KeptHistory& in, control::KeptHistory* kept) {
+  *kept = {};
+  core::History& history = kept->history;
+  for (const auto& entry : in.recommendations()) {
+    NEAP_RETURN_IF_ERROR(Decode(entry, &history.recommendations.emplace_back()));
+  }
+  for (const auto& event : in.up_events()) {
+    NEAP_RETURN_IF_ERROR(Decode(event, &history.up_events.emplace_back()));
+  }
+  for (const auto& event : in.down_events()) {
+    NEAP_RETURN_IF_ERROR(Decode(event, &history.down_events.emplace_back()));
+  }
+  if (in.has_base()) NEAP_RETURN_IF_ERROR(Decode(in.base(), &history.base.emplace()));
+  if (in.has_replicas()) kept->replicas = in.replicas();
+  kept->scale_version = in.scale_version();
+  // It lay where others may write: what no decision can have left is refused.
+  for (const auto* events : {&history.up_events, &history.down_events}) {
+    if (events->size() > core::History::kMaxEntries) {
+      return base::InvalidArgument("{} scale events, there are at most {}", events->size(),
+                                   core::History::kMaxEntries);
+    }
+    for (const core::ScaleEvent& event : *events) {
+      if (event.change <= 0) return base::InvalidArgument("a scale event of {}", event.change);
+    }
+  }
+  if (history.recommendations.size() > core::History::kMaxEntries) {
+    return base::InvalidArgument("{} recommendations, there are at most {}",
+                                 history.recommendations.size(), core::History::kMaxEntries);
+  }
+  for (const core::Recommendation& entry : history.recommendations) {
+    if (entry.replicas < 0) return base::InvalidArgument("{} replicas recommended", entry.replicas);
+  }
+  if (kept->replicas.value_or(0) < 0) return base::InvalidArgument("{} replicas", *kept->replicas);
+  return absl::OkStatus();
+}
+
+std::string Encoded(const control::KeptHistory& kept) {
+  v1::KeptHistory message;
+  Encode(kept, &message);
+  return Serialised(message);
+}
+
+absl::StatusOr<control::KeptHistory> DecodedHistory(std::string_view bytes) {
+  v1::KeptHistory message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return base::InvalidArgument("{} bytes are no history", bytes.size());
+  }
+  control::KeptHistory kept;
+  NEAP_RETURN_IF_ERROR(Decode(message, &kept));
+  return kept;
 }
 
 void Encode(const core::CrashLoop& loop, v1::CrashLoop* out) {

@@ -116,6 +116,11 @@ class NeapdTest : public ::testing::Test {
 
 TEST_F(NeapdTest, ScalesAndSaysSo) {
   options_.journal_dir = dir_.path() + "/journal";
+  options_.leases = true;
+  options_.lease_namespace = "shop";
+  options_.lease_duration = absl::Seconds(2);
+  options_.lease_renew_deadline = absl::Milliseconds(1400);
+  options_.lease_retry_period = absl::Milliseconds(400);
   Start();
   EXPECT_TRUE(WaitFor([&] { return Replicas() == 3; })) << Replicas();
   EXPECT_TRUE(WaitFor([&] { return Condition("worker", "ScalingActive").starts_with("True"); }));
@@ -125,7 +130,7 @@ TEST_F(NeapdTest, ScalesAndSaysSo) {
     return Get(playground_->url(), "/api/v1/namespaces/shop/events").find("SuccessfulRescale") !=
            std::string::npos;
   }));
-  EXPECT_EQ(Page("/readyz"), "ok\n");
+  EXPECT_TRUE(WaitFor([&] { return Page("/readyz") == "ok\n"; })) << Page("/readyz");
   const std::string metrics = Page("/metrics");
   EXPECT_THAT(metrics, HasSubstr("neap_autoscaler_status_current_replicas{namespace=\"shop\","
                                  "horizontalpodautoscaler=\"worker\"}"));
@@ -146,6 +151,20 @@ TEST_F(NeapdTest, ScalesAndSaysSo) {
   }
   EXPECT_TRUE(applied);
   EXPECT_TRUE((*journal)->damage().empty());
+}
+
+TEST_F(NeapdTest, RequestsAreCountedAndAMissingTokenOfTheScalersIsNotReady) {
+  options_.scalers_service_account = "neap-scalers";
+  options_.scalers_token_file = dir_.path() + "/token";  // the playground gives none
+  Start();
+  EXPECT_TRUE(WaitFor([&] {
+    const std::string page = Page("/readyz");
+    return page.find("the token of service account ") != std::string::npos &&
+           page.find("/neap-scalers in " + dir_.path() + "/token is not there yet: POST ") !=
+               std::string::npos;
+  })) << Page("/readyz");
+  EXPECT_THAT(Page("/metrics"), HasSubstr("neap_api_requests_total{verb=\"list\",resource="
+                                          "\"autoscalers\",code=\"200\"} "));
 }
 
 TEST_F(NeapdTest, ADryRunSendsNoWriteAtAll) {

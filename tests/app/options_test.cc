@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,52 @@ TEST(Options, DefaultsAreTheHpas) {
   EXPECT_FALSE(o.dry_run);
   EXPECT_TRUE(o.write_status);
   EXPECT_TRUE(o.write_events);
+}
+
+TEST(Options, LeasesAreOnInAPodAlone) {
+  unsetenv("KUBECONFIG");
+  unsetenv("KUBERNETES_SERVICE_HOST");
+  EXPECT_FALSE(Good({}).leases);
+  EXPECT_TRUE(Good({"--leases=true"}).leases);
+  setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1", 1);
+  EXPECT_TRUE(Good({}).leases);
+  EXPECT_TRUE(Good({"--dry-run"}).leases);
+  EXPECT_FALSE(Good({"--leases=false"}).leases);
+  EXPECT_FALSE(Good({"--kubeconfig=k"}).leases);
+  setenv("KUBECONFIG", "k", 1);
+  EXPECT_FALSE(Good({}).leases);
+  unsetenv("KUBECONFIG");
+  unsetenv("KUBERNETES_SERVICE_HOST");
+}
+
+TEST(Options, SharesAndLeases) {
+  const Options o = Good({});
+  EXPECT_EQ(o.shards, 16);
+  EXPECT_EQ(o.lease_duration, absl::Seconds(15));
+  EXPECT_EQ(o.lease_renew_deadline, absl::Seconds(10));
+  EXPECT_EQ(o.lease_retry_period, absl::Seconds(2));
+  EXPECT_TRUE(o.keep_history);
+  EXPECT_FALSE(Good({"--dry-run"}).keep_history);
+  EXPECT_TRUE(Good({"--dry-run", "--keep-history=true"}).keep_history);
+  EXPECT_THAT(Error({"--shards=0"}), HasSubstr("--shards"));
+  EXPECT_THAT(Error({"--shards=257"}), HasSubstr("--shards"));
+  EXPECT_THAT(Error({"--lease-duration=1500ms"}), HasSubstr("--lease-duration"));
+  EXPECT_THAT(Error({"--lease-renew-deadline=15s"}), HasSubstr("--lease-renew-deadline"));
+  EXPECT_THAT(Error({"--lease-retry-period=5s"}), HasSubstr("--lease-retry-period"));
+  EXPECT_THAT(Error({"--lease-name=A_b"}), HasSubstr("--lease-name"));
+  EXPECT_THAT(Error({"--lease-namespace=a.b"}), HasSubstr("--lease-namespace"));
+  EXPECT_THAT(Error({"--identity=Me"}), HasSubstr("--identity"));
+}
+
+TEST(Options, HowTheApiServerIsReached) {
+  const Options o = Good({"--kubeconfig=k", "--context=c", "--kube-api-qps=7", "--kube-api-burst=9",
+                          "--scalers-service-account=s", "--scalers-token-file=t"});
+  EXPECT_EQ(o.kubeconfig, "k");
+  EXPECT_EQ(o.context, "c");
+  EXPECT_EQ(o.kube_api_qps, 7);
+  EXPECT_EQ(o.kube_api_burst, 9);
+  EXPECT_EQ(o.scalers_service_account, "s");
+  EXPECT_EQ(o.scalers_token_file, "t");
 }
 
 TEST(Options, FlagsOfKubeControllerManager) {
@@ -109,6 +156,9 @@ TEST(Options, ErrorsNameTheFlagAndSuggest) {
   EXPECT_THAT(Error({"--write-qps=0"}), HasSubstr("--write-qps"));
   EXPECT_THAT(Error({"--scaler-tls-cert-file=/x"}), HasSubstr("both or neither"));
   EXPECT_THAT(Error({"--shutdown-timeout=0s"}), HasSubstr("--shutdown-timeout"));
+  EXPECT_THAT(Error({"--scalers-token-file=/x"}), HasSubstr("both or neither"));
+  EXPECT_THAT(Error({"--scalers-service-account=x"}), HasSubstr("both or neither"));
+  EXPECT_THAT(Error({"--kube-api-qps=0"}), HasSubstr("--kube-api-qps"));
 }
 
 TEST(Options, HelpAndVersion) {

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,34 @@ TEST_F(NeapdProcess, WithoutApiServerAndScalerItRunsAndStopsCleanly) {
     // It ends itself with 1 when a clean stop took longer than --shutdown-timeout.
     EXPECT_EQ(WEXITSTATUS(status), 0) << neapd.Log();
   }
+}
+
+// In a container it is process 1, from which the kernel keeps every signal that is not handled.
+TEST_F(NeapdProcess, AsProcess1ItStopsOnSigtermToo) {
+  const std::vector<std::string> unshare = {"unshare", "--user", "--map-root-user", "--pid",
+                                            "--fork"};
+  std::vector<std::string> probe = unshare;
+  probe.emplace_back("true");
+  Process possible(probe, dir_.path(), "probe");
+  ASSERT_TRUE(WaitFor([&] { return !possible.Running(); }));
+  if (possible.Stop() != 0) GTEST_SKIP() << "no PID namespaces here: " << possible.Log();
+
+  std::vector<std::string> command = unshare;
+  for (const std::string& argument :
+       Command({"--kubeconfig", DeadServer(), "--listen-address", "127.0.0.1:0"})) {
+    command.push_back(argument);
+  }
+  Process parent(command, dir_.path());
+  ASSERT_NE(PortOf(parent), 0) << parent.Log();
+  const std::string task = std::to_string(parent.pid());
+  std::ifstream children("/proc/" + task + "/task/" + task + "/children");
+  pid_t neapd = 0;
+  children >> neapd;
+  ASSERT_GT(neapd, 0);
+  ASSERT_EQ(kill(neapd, SIGTERM), 0);
+  ASSERT_TRUE(WaitFor([&] { return !parent.Running(); })) << parent.Log();
+  EXPECT_EQ(WEXITSTATUS(parent.Stop()), 0) << parent.Log();  // unshare gives the code of its child
+  EXPECT_THAT(parent.Log(), HasSubstr("stopped"));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <optional>
 
 #include "autoscaler/base/status.h"
 #include "tests/support/http_server.h"
@@ -99,6 +100,50 @@ TEST(Client, ReusesConnections) {
   Client client;
   EXPECT_FALSE(client.Do({.url = url + "/x"})->reused);
   EXPECT_TRUE(client.Do({.url = url + "/x"})->reused);
+}
+
+// What waits for a connection may be too late when it gets one; so after a stop of the process.
+TEST(Client, AsksInTheLastMomentWhetherARequestMayBeSent) {
+  HttpServer server;
+  std::atomic<int> patches = 0;
+  std::atomic<bool> go_on = false;
+  std::atomic<bool> busy = false;
+  server->Get("/slow", [&](const httplib::Request&, httplib::Response& response) {
+    busy = true;
+    testing_support::WaitFor([&] { return go_on.load(); });
+    response.set_content("ok", "text/plain");
+  });
+  server->Patch("/x", [&](const httplib::Request&, httplib::Response& response) {
+    ++patches;
+    response.set_content("ok", "text/plain");
+  });
+  const std::string url = server.Start();
+  Client client({.max_connections_per_host = 1});
+  std::atomic<bool> may = true;
+  const auto patch = [&] {
+    return Request{
+        .method = "PATCH", .url = url + "/x", .body = "b", .may_send = [&] { return may.load(); }};
+  };
+  ASSERT_TRUE(client.Do(patch()).ok());
+  EXPECT_EQ(patches, 1);
+
+  Guarded<std::optional<absl::Status>> slow;
+  Guarded<std::optional<absl::Status>> late;
+  client.Send({.url = url + "/slow"}, [&](const auto& r) { slow.Set(r.status()); });
+  ASSERT_TRUE(testing_support::WaitFor([&] { return busy.load(); }));
+  client.Send(patch(), [&](const auto& r) { late.Set(r.status()); });
+  client.RunAndWait([] {});  // it has been taken up
+  may = false;
+  go_on = true;
+  ASSERT_TRUE(testing_support::WaitFor([&] { return slow.Get() && late.Get(); }));
+  EXPECT_TRUE(slow.Get()->ok());
+  EXPECT_EQ(late.Get()->code(), absl::StatusCode::kAborted) << *late.Get();
+  EXPECT_THAT(Text(*late.Get()), HasSubstr("PATCH " + url + "/x"));
+  EXPECT_EQ(client.Do(patch()).status().code(), absl::StatusCode::kAborted);  // on a connection
+  EXPECT_EQ(patches, 1);
+  may = true;
+  EXPECT_TRUE(client.Do(patch()).ok());  // the connection is as good as before
+  EXPECT_EQ(patches, 2);
 }
 
 TEST(Client, DecompressesAndBoundsWhatComesOut) {

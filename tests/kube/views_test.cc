@@ -407,15 +407,17 @@ TEST_F(AutoscalerViewTest, ModesComeBeforeTheMessageThatBringsTheObject) {
                                    "change web/12 desired 0", "gone uid-db"));
 }
 
-TEST_F(AutoscalerViewTest, OurOwnStatusWritesAreNoNews) {
+// Another process, which takes over one day, goes on from the status that was written last.
+TEST_F(AutoscalerViewTest, AStatusAloneIsToldToControlAndIsNoNews) {
   server_.On("GET", kObjects, {.body = List("7", Object("web", 1))});
   Start();
   ASSERT_TRUE(server_.AwaitWatches(kObjects, 1));
   Clear();
   server_.Send(kObjects, Event("MODIFIED", Object("web", 1, "", "", R"({"desiredReplicas":4})")));
   server_.Send(kObjects, Event("MODIFIED", Object("web", 1, R"(,"mode":"DryRun")")));
-  ASSERT_TRUE(AwaitLines(2));
-  EXPECT_THAT(lines(), ElementsAre("web DryRun", "change web/11 desired 0"));
+  ASSERT_TRUE(AwaitLines(3));
+  EXPECT_THAT(lines(),
+              ElementsAre("change web/11 desired 4", "web DryRun", "change web/11 desired 0"));
 }
 
 TEST_F(AutoscalerViewTest, ABadObjectStopsNoOtherAndKeepsWhatItSaidBefore) {

@@ -140,6 +140,41 @@ TEST(Codec, PodRequestsAndTimesAtTheirEnds) {
   EXPECT_TRUE(reading_back == reading);
 }
 
+TEST(Codec, KeptHistoriesComeBackButForWhatTheProcessCounted) {
+  const absl::Time at = absl::FromUnixNanos(1'767'225'600'123'456'789);
+  control::KeptHistory kept;
+  kept.history.recommendations = {{.replicas = 0, .at = at},
+                                  {.replicas = 7, .at = absl::InfinitePast()}};
+  kept.history.up_events = {{.change = 3, .at = at, .outdated = true}};
+  kept.history.down_events = {{.change = 1, .at = at, .outdated = false}};
+  kept.history.base = core::Base{.replicas = 5, .ready_pods = 4, .at = at};
+  kept.replicas = 0;
+  kept.scale_version = "1234";
+  const absl::StatusOr<control::KeptHistory> back = DecodedHistory(Encoded(kept));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, kept);
+  EXPECT_EQ(DecodedHistory(Encoded({})).value(), control::KeptHistory());
+  kept.history.counted = {1, 2};
+  EXPECT_EQ(DecodedHistory(Encoded(kept))->history.counted, std::vector<uint64_t>());
+}
+
+TEST(Codec, AHistoryThatNoDecisionCanHaveLeftIsRefused) {
+  EXPECT_THAT(std::string(base::Message(DecodedHistory("\xff\xff no history").status())),
+              HasSubstr("bytes are no history"));
+  control::KeptHistory kept;
+  kept.history.up_events = {{.change = -3, .at = absl::InfinitePast(), .outdated = false}};
+  EXPECT_THAT(std::string(base::Message(DecodedHistory(Encoded(kept)).status())), HasSubstr("-3"));
+  kept = {};
+  kept.history.recommendations = {{.replicas = -1, .at = absl::InfinitePast()}};
+  EXPECT_FALSE(DecodedHistory(Encoded(kept)).ok());
+  kept = {};
+  kept.replicas = -1;
+  EXPECT_FALSE(DecodedHistory(Encoded(kept)).ok());
+  kept = {};
+  kept.history.recommendations.resize(core::History::kMaxEntries + 1);
+  EXPECT_FALSE(DecodedHistory(Encoded(kept)).ok());
+}
+
 TEST(Codec, WhatGuardsLookAtComesBack) {
   for (const std::optional<int32_t> ready : {std::optional<int32_t>(), std::optional<int32_t>(0)}) {
     const core::Scale scale{.uid = "u",
