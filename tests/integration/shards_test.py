@@ -25,6 +25,9 @@ def test_kill_9_does_not_shorten_the_period_of_a_policy(stack, saved):
                 f"periodSeconds: {WINDOW}}}]}}}}")
     neapd = start(stack, "a")
     wait_for(lambda: shards_held(stack, neapd) == SHARDS, 30, "all shards to be held")
+    # Its first record is there (within a second of its first decision); what follows is not, when it is killed at once.
+    wait_for(lambda: stack.neapd_metrics(neapd)['neap_history_requests_total{operation="save",outcome="ok"}'] > 0, 30,
+             "a first record")
     stack.set_stub("set", key="web", value=10)
     if saved:
         wait_for(lambda: stack.replicas("shop", "web") == 8, 30, "web to lose a pod")
