@@ -1,7 +1,10 @@
-"""neapctl explain of a running neapd, and replay --with of the journal that it wrote."""
+"""neapctl and kubectl neap explain of a running neapd, and replay --with of the journal that it wrote."""
+import http.server
 import json
 import re
 import subprocess
+import threading
+import urllib.request
 
 from stack import wait_for
 from worlds import autoscaler, objects, world
@@ -81,3 +84,63 @@ def test_another_policy_on_the_journal(stack):
     text = neapctl(stack, "replay", stack.path("journal"), *flags).stdout
     assert "The replicas and readings are those of the recorded run" in text, text
     assert "Triggers are matched by type and metric name: their parameters are not recorded." in text, text
+
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """The API server's proxy to pods, with one neapd behind it."""
+    neapd = None
+    PATH = "/api/v1/namespaces/neap/pods/neap-0:8080/proxy"
+
+    def do_GET(self):
+        if self.path.startswith("/api/v1/pods?"):
+            body = json.dumps({"items": [{
+                "metadata": {"name": "neap-0", "namespace": "neap"}, "status": {"phase": "Running"},
+                "spec": {"containers": [{"name": "neapd", "ports": [{"name": "http", "containerPort": 8080}]}]}}]}).encode()
+        else:
+            assert self.path.startswith(self.PATH), self.path
+            with urllib.request.urlopen(self.neapd + self.path[len(self.PATH):], timeout=100) as answer:
+                body = answer.read()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_kubectl_neap_explains_through_the_api_server(stack):
+    start(stack)
+    wait_for(lambda: explain(stack).returncode == 0, 60, "a decision of shop/jobs")
+
+    def kubectl_neap(*arguments):
+        return subprocess.run([stack.binary("kubectl-neap"), *arguments], text=True, capture_output=True, timeout=120)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("To", (Proxy,), {"neapd": stack.server}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        port = server.server_address[1]
+        config = stack.path("proxy-kubeconfig", f"""apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{{name: c, context: {{cluster: c, user: u, namespace: shop}}}}]
+clusters: [{{name: c, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
+users: [{{name: u, user: {{}}}}]
+""")
+        done = kubectl_neap("explain", "jobs", "--kubeconfig", config)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^shop/jobs, 20\S+Z, because of its period: stay at 5$", done.stdout, re.M), done.stdout
+    assert "held by the highest recent recommendation, 5" in done.stdout
+    # One that is asked without a cluster says the same.
+    done = kubectl_neap("explain", "jobs", "-n", "shop", "--address", stack.server)
+    assert done.returncode == 0 and "held by the highest recent recommendation, 5" in done.stdout, done.stderr
+
+    # What it wrote into the object, beside it.
+    done = kubectl_neap("status", "-n", "shop", "--kubeconfig", stack.kubeconfig, "-o", "json")
+    assert done.returncode == 0, done.stderr
+    row, = json.loads(done.stdout)["autoscalers"]
+    assert (row["name"], row["minReplicas"], row["maxReplicas"], row["replicas"], row["desired"]) == ("jobs", 1, 20, 5, 5)
+    assert [c["status"] for c in row["conditions"] if c["type"] == "AbleToScale"] == ["True"], row

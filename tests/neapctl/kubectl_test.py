@@ -89,8 +89,8 @@ def test_status(ground):
     ground.call("/apis/neap.dev/v1alpha1/namespaces/shop/autoscalers/checkout/status", "PATCH", {"status": STATUS},
                 "application/merge-patch+json")
     assert ground.run("status", "-n", "shop") == (0, """\
-NAME      TARGET               METRICS       MIN  MAX  REPLICAS  DESIRED  MODE  ABLE                     ACTIVE                 LIMITED
-checkout  Deployment/checkout  cpu: 45%/60%  1    9    2         3        Live  False TargetScaledByHPA  True ValidMetricFound  True HeldCrashLoop
+NAME       TARGET                METRICS        MIN   MAX   REPLICAS   DESIRED   MODE   ABLE                      ACTIVE                  LIMITED
+checkout   Deployment/checkout   cpu: 45%/60%   1     9     2          3         Live   False TargetScaledByHPA   True ValidMetricFound   True HeldCrashLoop
 
 checkout: AbleToScale False (TargetScaledByHPA): HPA web scales it
 checkout: Accepted True (ValidWithWarnings): spec.x: unknown field

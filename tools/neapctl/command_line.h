@@ -1,5 +1,5 @@
-// What the command lines of all sub-commands have in common. Only main.cc and trial_flags.cc
-// include it: CLI11 is slow to compile.
+// What the command lines of all sub-commands have in common. Only main.cc, kubectl_main.cc and
+// trial_flags.cc include it: CLI11 is slow to compile.
 #pragma once
 
 #include <CLI/CLI.hpp>

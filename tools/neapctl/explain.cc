@@ -8,12 +8,11 @@
 
 #include "autoscaler/base/duration.h"
 #include "autoscaler/base/status.h"
-#include "autoscaler/base/version.h"
-#include "autoscaler/http/client.h"
 #include "autoscaler/record/replay.h"
 #include "tools/neapctl/commands.h"
 #include "tools/neapctl/explanation.h"
 #include "tools/neapctl/files.h"
+#include "tools/neapctl/neapds.h"
 #include "tools/neapctl/object_key.h"
 #include "tools/neapctl/observation.h"
 
@@ -89,16 +88,12 @@ absl::Status ExplainFiles(const ExplainOptions& options) {
 constexpr absl::Duration kPatience = absl::Seconds(90);
 
 absl::StatusOr<std::string> RecordsOf(const std::string& server, const core::ObjectKey& key) {
-  http::Client client({.user_agent = fmt::format("neapctl/{}", base::Version())});
-  http::Request request;
-  request.url = fmt::format("{}/records?object={}&wait={}",
-                            server.substr(0, server.find_last_not_of('/') + 1), key.Text(),
-                            base::FormatDuration(kPatience));
-  request.timeout = kPatience + absl::Seconds(10);
-  NEAP_ASSIGN_OR_RETURN(http::Response response, client.Do(std::move(request)));
-  if (response.status == 200) return std::move(response.body);
-  while (response.body.ends_with('\n')) response.body.pop_back();
-  return base::Unavailable("{}: {} {}", server, response.status, response.body);
+  NEAP_ASSIGN_OR_RETURN(Answered answer, AskAddress(server, "/records",
+                                                    {{"object", key.Text()},
+                                                     {"wait", base::FormatDuration(kPatience)}},
+                                                    kPatience + absl::Seconds(10)));
+  if (answer.status == 200) return std::move(answer.body);
+  return base::Unavailable("{}", answer.Refusal());
 }
 
 absl::StatusOr<record::FoundRecord> FindRecorded(const ExplainOptions& options) {

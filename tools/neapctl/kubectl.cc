@@ -21,6 +21,7 @@ namespace api = kube::api;
 namespace objects = kube::objects;
 
 constexpr int kPage = 500;
+constexpr int kDefaultMin = 1;  // minReplicas unset
 // The object's next decision; its period may be some minutes.
 constexpr absl::Duration kPatience = absl::Seconds(90);
 // The mode before a pause.
@@ -99,7 +100,7 @@ Row RowOf(const value::Value& object) {
   const std::string min = CountText(object, "spec.minReplicas");
   row.cells = {target,
                metrics,
-               min.empty() ? "1" : min,
+               min.empty() ? std::to_string(kDefaultMin) : min,
                CountText(object, "spec.maxReplicas"),
                CountText(object, "status.currentReplicas"),
                CountText(object, "status.desiredReplicas"),
@@ -122,12 +123,17 @@ Row RowOf(const value::Value& object) {
                   {"name", row.name},
                   {"target", target},
                   {"metrics", metrics},
-                  {"minReplicas", row.cells[2]},
-                  {"maxReplicas", row.cells[3]},
-                  {"replicas", row.cells[4]},
-                  {"desired", row.cells[5]},
-                  {"mode", mode},
-                  {"conditions", std::move(all)}};
+                  {"minReplicas", kDefaultMin}};
+  // A count that is not known is left out.
+  for (const auto& [key, path] :
+       {std::pair("minReplicas", "spec.minReplicas"), std::pair("maxReplicas", "spec.maxReplicas"),
+        std::pair("replicas", "status.currentReplicas"),
+        std::pair("desired", "status.desiredReplicas")}) {
+    const value::Value* count = object.Find(path);
+    if (count != nullptr && count->kind() == value::Kind::kInt) row.document[key] = count->AsInt();
+  }
+  row.document["mode"] = mode;
+  row.document["conditions"] = std::move(all);
   return row;
 }
 
@@ -289,8 +295,7 @@ absl::StatusOr<record::FoundRecord> FindDecision(const KubeOptions& options) {
   }
   std::string why;
   for (const Answered& answer : answers) {
-    why +=
-        fmt::format("{}{}: {} {}", why.empty() ? "" : "\n", answer.who, answer.status, answer.body);
+    why += (why.empty() ? "" : "\n") + answer.Refusal();
   }
   return base::Unavailable("{}", why);
 }
@@ -310,7 +315,7 @@ int KubeStatus(const KubeOptions& options) {
 }
 
 int KubeExplain(const KubeOptions& options) {
-  const auto found = FindDecision(options);
+  auto found = FindDecision(options);
   if (!found.ok()) return Fail(found.status());
   const Explanation explanation = ExplainRecord(*found);
   Print(options.format, explanation.document, explanation.text);

@@ -1,6 +1,4 @@
-// kubectl neap: the command line of neapctl when it is called kubectl-neap. Not in the build yet:
-// main.cc is to call KubectlMain when the program's name is that, and CMakeLists.txt to name this
-// file, kubectl.cc, neapds.cc and shadow.cc.
+// kubectl neap: the command line of neapctl when it is called kubectl-neap.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -14,8 +12,7 @@ namespace {
 
 void AddCluster(CLI::App& command, ClusterFlags& flags, bool all_namespaces) {
   CLI::Option* ns =
-      command.add_option("-n,--namespace", flags.ns, "Of the object; default: the context's")
-          ->type_name("NAME");
+      command.add_option("-n,--namespace", flags.ns, "Default: the context's")->type_name("NAME");
   if (all_namespaces) {
     command.add_flag("-A,--all-namespaces", flags.all_namespaces, "Of all namespaces")
         ->excludes(ns);
@@ -43,6 +40,7 @@ void AddNeapd(CLI::App& command, ClusterFlags& flags) {
 }  // namespace
 
 int KubectlMain(int argc, char** argv) {
+  SetProgram("kubectl neap");
   CLI::App app("kubectl neap: see and steer what Neap does", "kubectl neap");
   app.require_subcommand(1);
   app.footer(kExitCodes);

@@ -7,10 +7,12 @@
 #include <cstdlib>
 #include <map>
 #include <string>
+#include <string_view>
 
 #include "autoscaler/base/version.h"
 #include "tools/neapctl/command_line.h"
 #include "tools/neapctl/commands.h"
+#include "tools/neapctl/kubectl_commands.h"
 
 namespace neap::ctl {
 namespace {
@@ -95,6 +97,9 @@ void AddRecord(CLI::App& command, RecordOptions& record) {
 }
 
 int Main(int argc, char** argv) {
+  // kubectl runs the program kubectl-neap of the PATH for `kubectl neap`.
+  const std::string_view program = argc > 0 ? argv[0] : "";
+  if (program.substr(program.rfind('/') + 1) == "kubectl-neap") return KubectlMain(argc, argv);
   CLI::App app("neapctl: check, try and explain what Neap does", "neapctl");
   app.require_subcommand(1);
   app.footer(kExitCodes);
@@ -140,6 +145,22 @@ int Main(int argc, char** argv) {
   command->add_option("--at", explain.at, "The last decision at or before this time")
       ->type_name("TIME");
   command->callback([&] { code = Explain(explain); });
+
+  KubeOptions shadow;
+  command =
+      AddCommand(app, "shadow",
+                 "Compare what Neap would have decided for HorizontalPodAutoscalers with what "
+                 "their controller did, by a running neapd --shadow-hpas",
+                 "  neapctl shadow --server http://127.0.0.1:8080\n"
+                 "  kubectl neap shadow -A\n",
+                 &shadow.format);
+  command
+      ->add_option("--server", shadow.cluster.address, "A running neapd, by its --listen-address")
+      ->required()
+      ->type_name("URL");
+  command->add_option("-n,--namespace", shadow.cluster.ns, "Only HPAs of this namespace")
+      ->type_name("NAME");
+  command->callback([&] { code = Shadow(shadow); });
 
   ReadyOptions ready;
   command = AddCommand(app, "ready", "Ask a running neapd whether it is ready, and why not",

@@ -89,6 +89,11 @@ absl::StatusOr<std::unique_ptr<Cluster>> Cluster::Open(const ClusterFlags& flags
   return std::unique_ptr<Cluster>(new Cluster(std::move(config), std::move(ns)));
 }
 
+std::string Answered::Refusal() const {
+  return status == 0 ? fmt::format("{}: {}", who, body)
+                     : fmt::format("{}: {} {}", who, status, body);
+}
+
 absl::StatusOr<Answered> AskAddress(const std::string& address, const std::string& path,
                                     const http::Headers& query, absl::Duration patience) {
   http::Client client({.user_agent = UserAgent()});
@@ -137,12 +142,13 @@ absl::StatusOr<std::vector<Answered>> AskAll(const ClusterFlags& flags, const st
       one.status = error->code;
       one.body = Chomp(error->message);
     } else {
+      one.body = base::Message(reply.status());
       trouble = base::Annotate(reply.status(), one.who);
-      continue;
     }
     out.push_back(std::move(one));
   }
-  if (out.empty()) return trouble;
+  const auto answered = [](const Answered& one) { return one.status != 0; };
+  if (std::none_of(out.begin(), out.end(), answered)) return trouble;
   return out;
 }
 

@@ -44,8 +44,10 @@ class Cluster {
 // What a neapd said to a question.
 struct Answered {
   std::string who;        // its URL, or "pod neap-system/neap-7d9f"
-  int status = 0;         // HTTP
+  int status = 0;         // HTTP; 0: no answer, `body` says why
   std::string body = {};  // without a line feed at the end, when it is an error's
+
+  std::string Refusal() const;  // who, and what it said, of a status other than 200
 };
 
 // Asks `path` (with `query`) of the neapd at `address`. Errors: nobody answers.
@@ -53,7 +55,7 @@ absl::StatusOr<Answered> AskAddress(const std::string& address, const std::strin
                                     const http::Headers& query, absl::Duration patience);
 
 // Asks all neapds of the cluster at once (they share its objects), or the one of flags.address; in
-// the order of their names. Errors: none was found, or nobody answers.
+// the order of their names. Errors: none was found, or not one answers.
 absl::StatusOr<std::vector<Answered>> AskAll(const ClusterFlags& flags, const std::string& path,
                                              const http::Headers& query, absl::Duration patience);
 

@@ -55,6 +55,11 @@ void Emit(YAML::Emitter& out, const Json& value) {
   }
 }
 
+std::string& Program() {
+  static std::string name = "neapctl";
+  return name;
+}
+
 }  // namespace
 
 std::string ToYaml(const Json& document) {
@@ -78,7 +83,9 @@ void Print(Format format, const Json& document, std::string_view text) {
   }
 }
 
-void PrintError(std::string_view message) { fmt::print(stderr, "neapctl: {}\n", message); }
+void SetProgram(std::string_view name) { Program() = name; }
+
+void PrintError(std::string_view message) { fmt::print(stderr, "{}: {}\n", Program(), message); }
 
 std::string Table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<size_t> widths;

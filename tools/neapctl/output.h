@@ -24,6 +24,8 @@ void Print(Format format, const Json& document, std::string_view text);
 
 // One line to stderr, after "neapctl: ".
 void PrintError(std::string_view message);
+// What PrintError names instead of neapctl; called before the first error.
+void SetProgram(std::string_view name);
 
 // YAML that reads back as the same data: strings that look like something else are quoted.
 std::string ToYaml(const Json& document);

@@ -58,9 +58,7 @@ std::string TableOf(const Json& rows, absl::Time now) {
 
 // The rows of one neapd; an error names it.
 absl::StatusOr<Json> RowsOf(const Answered& answer) {
-  if (answer.status != 200) {
-    return base::Unavailable("{}: {} {}", answer.who, answer.status, answer.body);
-  }
+  if (answer.status != 200) return base::Unavailable("{}", answer.Refusal());
   const Json document = Json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
   if (!document.is_object() || !document.contains("shadows") || !document["shadows"].is_array()) {
     return base::DataLoss("{}: the answer is no list of shadows", answer.who);
