@@ -154,7 +154,7 @@ def test_contexts_and_kubeconfigs(ground):
 
 
 class Scripted:
-    """An API server that knows answers by path; `asked` is what it was asked, with the query."""
+    """An API server that knows answers by path, None hangs up; `asked` is what it was asked, with the query."""
 
     def __init__(self, directory, answers):
         asked = self.asked = []
@@ -162,7 +162,11 @@ class Scripted:
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
                 asked.append(self.path)
-                status, text = answers.get(self.path.split("?")[0], (404, "not here\n"))
+                answer = answers.get(self.path.split("?")[0], (404, "not here\n"))
+                if answer is None:
+                    self.close_connection = True
+                    return
+                status, text = answer
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(text.encode())))
                 self.end_headers()
@@ -215,7 +219,7 @@ def test_neapds_are_found_behind_the_api_server(tmp_path, scripted):
     os.symlink(os.path.join(BIN, "neapctl"), plugin)
     proxy = "/api/v1/namespaces/neap/pods/{}:8081/proxy"
     pods = {"items": [pod("neap-1"), pod("neap-0"), pod("neap-2", "Pending"), pod("test", container="test")]}
-    server = scripted({
+    answers = {
         "/api/v1/pods": (200, json.dumps(pods)),
         "/api/v1/namespaces/elsewhere/pods": (200, json.dumps({"items": []})),
         proxy.format("neap-0") + "/shadow": shadows(web=("shop", {"neapDesired": 4})),
@@ -223,7 +227,8 @@ def test_neapds_are_found_behind_the_api_server(tmp_path, scripted):
             api=("shop", {"problem": "no answer"}), site=("blog", {"neapDesired": 5})),
         proxy.format("neap-0") + "/records": (404, "shop/web: there is no such object, or it is refused\n"),
         proxy.format("neap-1") + "/records": (504, "shop/web: it was not decided within 1m30s\n"),
-    })
+    }
+    server = scripted(answers)
 
     def run(*arguments):
         environment = {**os.environ, "KUBECONFIG": str(server.kubeconfig)}
@@ -252,3 +257,11 @@ def test_neapds_are_found_behind_the_api_server(tmp_path, scripted):
     assert code == 2 and "no running pod with label app.kubernetes.io/name=neap" in error, error
     code, _, error = run("shadow", "--address", "http://127.0.0.1:1")
     assert code == 2 and "127.0.0.1:1" in error, error
+
+    # A list that lacks a neapd's part would be taken for the whole: no list, and who did not answer.
+    answers[proxy.format("neap-1") + "/shadow"] = None
+    code, text, error = run("shadow")
+    assert (code, text) == (2, "") and error.startswith("kubectl neap: pod neap/neap-1: "), (text, error)
+    answers[proxy.format("neap-0") + "/shadow"] = (503, "not yet\n")
+    code, text, error = run("shadow")
+    assert (code, text) == (2, "") and "pod neap/neap-0: 503" in error and "not yet" in error, (text, error)
