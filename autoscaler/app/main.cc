@@ -1,6 +1,5 @@
 // neapd: flags, then the daemon, then signals.
 
-#include <malloc.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +14,13 @@
 #include "autoscaler/app/options.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/telemetry/logging.h"
+
+// Read by jemalloc: one arena, since few threads allocate much, and what is freed goes back to the
+// system within a second: lists of ten thousand objects pass through memory at the start.
+extern "C" {
+extern const char* malloc_conf;
+const char* malloc_conf = "narenas:1,dirty_decay_ms:1000,muzzy_decay_ms:0";
+}
 
 namespace {
 
@@ -55,22 +61,18 @@ void ReapOrphans() {
   }
 }
 
-// Waits for one of `ends`. Meanwhile it gives back what the start needed and nobody uses any more:
-// lists of ten thousand objects pass through memory then.
+// Waits for one of `ends`.
 int AwaitSignal(const sigset_t& ends) {
-  constexpr int kTrimEvery = 60;  // ticks, after the first
   constexpr timespec kTick = {.tv_sec = 10, .tv_nsec = 0};
-  for (int tick = 0;;) {
+  for (;;) {
     const int signal = sigtimedwait(&ends, nullptr, &kTick);
     if (signal > 0) return signal;
     if (errno != EAGAIN) continue;
-    if (tick++ % kTrimEvery == 0) malloc_trim(0);
     if (getpid() == 1) ReapOrphans();
   }
 }
 
 int Run(const neap::app::Options& options) {
-  mallopt(M_ARENA_MAX, 2);  // of the many threads two allocate much: the controller's and HTTP's
   // Before any thread is made, so that all inherit it and sigwait below is the only receiver.
   sigset_t ends;
   sigemptyset(&ends);

@@ -149,7 +149,7 @@ void AutoscalerView::Changed(Collection<Item>::Item item) {
   } else if (known.refused && !item.value.news.errors.empty()) {
     item.value.news.mode = known.mode;
     news_(item.value.news);
-  } else if (known.spec != nullptr) {
+  } else if (!known.refused && known.spec != nullptr) {
     // Its status alone: who takes its shard over goes on from what the present owner writes.
     context_.sink(ChangeOf(known, item.value.news));
   }

@@ -342,6 +342,43 @@ TEST_F(KubernetesMetricsTest, NoServerAndNoConfiguration) {
               AllOf(StartsWith("Unavailable: "), HasSubstr("/no/such/file")));
 }
 
+// As in the bundle's container: no token of its own, the one that neapd writes comes later and
+// changes.
+TEST_F(KubernetesMetricsTest, TheTokenThatAnotherProcessKeepsFresh) {
+  const testing_support::TestAuthority ca;
+  const testing_support::TestCertificate certificate = ca.Issue("127.0.0.1");
+  testing_support::HttpServer server({.tls = &certificate});
+  testing_support::Guarded<std::string> accepted("Bearer first");
+  server->Get("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/queue",
+              [&](const httplib::Request& request, httplib::Response& response) {
+                const bool good = request.get_header_value("Authorization") == accepted.Get();
+                response.status = good ? 200 : 401;
+                response.set_content(
+                    good ? R"({"kind":"ExternalMetricValueList","items":[{"metricName":"queue",)"
+                           R"("timestamp":"2026-01-01T00:00:00Z","value":"7"}]})"
+                         : "",
+                    "application/json");
+              });
+  server.Start();
+  unsetenv("NEAP_KUBECONFIG");
+  setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1", 1);
+  setenv("KUBERNETES_SERVICE_PORT", std::to_string(server.port()).c_str(), 1);
+  setenv("NEAP_TOKEN_FILE", (dir_.path() + "/token").c_str(), 1);
+  setenv("NEAP_CA_FILE", dir_.Write("ca.crt", ca.cert()).c_str(), 1);
+  const sdk::Opened opened = Open("hpa-external", {{"metric", "queue"}});
+  EXPECT_THAT(Read(opened), AllOf(StartsWith("Unavailable: "), HasSubstr(dir_.path() + "/token")));
+  dir_.Write("token", "first\n");
+  EXPECT_THAT(Read(opened), HasSubstr("7"));
+  accepted.Set("Bearer second");
+  dir_.Write("token", "second\n");
+  EXPECT_THAT(Read(opened), StartsWith("Denied: "));  // once: then the file is read again
+  EXPECT_THAT(Read(opened), HasSubstr("7"));
+  for (const char* name :
+       {"KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "NEAP_TOKEN_FILE", "NEAP_CA_FILE"}) {
+    unsetenv(name);
+  }
+}
+
 TEST_F(KubernetesMetricsTest, EachApiIsASourceOfItsOwn) {
   const std::string resource = Open("hpa-resource", {{"resource", "cpu"}})->source_key();
   const std::string custom = Open("hpa-pods", {{"metric", "m"}})->source_key();
