@@ -9,9 +9,8 @@
 //   - Each decision of Neap that knows a count is compared once; it becomes equal or different.
 //   - It is equal at once when it desires the count that the target has.
 //   - Else it waits for at most one sync period and a second (the way of a write to our watch). It
-//   is
-//     equal if in that time the target comes to the count it desired, or Neap comes to desire the
-//     count that the target has: the difference did not stand.
+//     is equal if in that time the target comes to the count it desired, or Neap comes to desire
+//     the count that the target has: the difference did not stand.
 //   - Else it is different.
 //   - While nothing is heard from the API server, nothing is compared.
 #pragma once

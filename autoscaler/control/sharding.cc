@@ -175,21 +175,11 @@ void Controller::Impl::TakeOver(Target& target) {
   core::History& history = target.memory.outcome.history;
   const absl::Duration base_age =
       history.base ? core::SinceBase(*history.base, until) : absl::ZeroDuration();
-  absl::Duration window = options_.hpa.downscale_stabilization;
-  if (behavior) {
-    window = std::max(core::UpWindow(*behavior),
-                      core::DownWindow(*behavior, options_.hpa.downscale_stabilization));
-  }
+  const absl::Duration window = core::LongestWindow(behavior, options_.hpa.downscale_stabilization);
   core::AddRecommendation(history.recommendations, {.replicas = current, .at = until},
                           until - window - base_age);
-  if (!behavior || !from.replicas || *from.replicas == current) return;
-  if (current > *from.replicas) {
-    core::AddScaleEvent(history.up_events, current - *from.replicas, until,
-                        core::LongestPeriod(behavior->scale_up) + base_age);
-  } else {
-    core::AddScaleEvent(history.down_events, *from.replicas - current, until,
-                        core::LongestPeriod(behavior->scale_down) + base_age);
-  }
+  if (!from.replicas || *from.replicas == current) return;
+  core::AddChange(history, behavior, *from.replicas, current, until, base_age);
 }
 
 // The count that the target's events lead to: those of a write under way are not known yet.

@@ -159,6 +159,10 @@ absl::Duration UpWindow(const Behavior& behavior) {
   return absl::Seconds(behavior.scale_up.stabilization_window_seconds.value_or(0));
 }
 
+absl::Duration LongestWindow(const std::optional<Behavior>& behavior, absl::Duration flag) {
+  return behavior ? std::max(UpWindow(*behavior), DownWindow(*behavior, flag)) : flag;
+}
+
 namespace {
 
 // Leaves what the highest and the lowest entry of any window that ends now may be.
@@ -241,6 +245,18 @@ absl::Duration LongestPeriod(const ScalingRules& rules) {
   for (const ScalingPolicy& policy : rules.policies)
     longest = std::max(longest, policy.period_seconds);
   return absl::Seconds(longest);
+}
+
+void AddChange(History& history, const std::optional<Behavior>& behavior, int32_t from, int32_t to,
+               absl::Time at, absl::Duration longer) {
+  if (!behavior) return;
+  if (to > from) {
+    AddScaleEvent(history.up_events, WrapSubtract32(to, from), at,
+                  LongestPeriod(behavior->scale_up) + longer);
+  } else {
+    AddScaleEvent(history.down_events, WrapSubtract32(from, to), at,
+                  LongestPeriod(behavior->scale_down) + longer);
+  }
 }
 
 }  // namespace neap::core

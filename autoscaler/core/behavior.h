@@ -63,6 +63,9 @@ CrashLoop CrashLoopAt(const std::optional<CrashLoop>& last, absl::Time now);
 // scaleDown's window, filled from the flag in whole seconds when unset.
 absl::Duration DownWindow(const Behavior& behavior, absl::Duration flag);
 absl::Duration UpWindow(const Behavior& behavior);
+// The longer one of both directions, or the flag's where there is no behavior: a recommendation
+// that is older is asked for no more.
+absl::Duration LongestWindow(const std::optional<Behavior>& behavior, absl::Duration flag);
 
 // Enters a recommendation by upstream's slot rule: the last entry that no window needs any more is
 // overwritten, else it is appended. Beyond History::kMaxEntries, which only decisions far more
@@ -75,5 +78,9 @@ void AddRecommendation(std::vector<Recommendation>& list, Recommendation entry,
 void AddScaleEvent(std::vector<ScaleEvent>& list, int32_t change, absl::Time at,
                    absl::Duration longest_period);
 absl::Duration LongestPeriod(const ScalingRules& rules);
+// Enters the change from one count to another, by whoever, as the event of its direction; kept by
+// `longer` than policies look back. Nothing without behavior, whose limit looks at no events.
+void AddChange(History& history, const std::optional<Behavior>& behavior, int32_t from, int32_t to,
+               absl::Time at, absl::Duration longer);
 
 }  // namespace neap::core

@@ -6,7 +6,6 @@
 #include <string_view>
 #include <utility>
 
-#include "autoscaler/core/arithmetic.h"
 #include "autoscaler/core/behavior.h"
 #include "autoscaler/core/decide.h"
 #include "autoscaler/core/messages.h"
@@ -43,7 +42,9 @@ class Rememberer {
   }
 
   void Others(int32_t from, int32_t to, absl::Time at) {
-    if (from != to) AddChange(from, to, at, absl::ZeroDuration());
+    if (from != to) {
+      AddChange(out_.history, spec_.behavior, from, to, at, absl::ZeroDuration());
+    }
     // Before the first decision there are none: the count of that moment begins the list, as ever.
     if (std::vector<Recommendation>& list = out_.history.recommendations; !list.empty()) {
       AddRecommendation(list, {.replicas = to, .at = at}, at - Window());
@@ -194,11 +195,8 @@ class Rememberer {
                       seen_.now - Window() - BaseAge());
   }
 
-  // The longer one of both directions.
   absl::Duration Window() const {
-    if (!spec_.behavior) return options_.downscale_stabilization;
-    return std::max(UpWindow(*spec_.behavior),
-                    DownWindow(*spec_.behavior, options_.downscale_stabilization));
+    return LongestWindow(spec_.behavior, options_.downscale_stabilization);
   }
 
   void Rescale() {
@@ -247,24 +245,12 @@ class Rememberer {
     out_.events.push_back({.type = EventType::kNormal,
                            .reason = "SuccessfulRescale",
                            .message = fmt::format("New size: {}; reason: {}", d_.desired, reason)});
-    AddChange(d_.current, d_.desired, result_.at, BaseAge());
+    AddChange(out_.history, spec_.behavior, d_.current, d_.desired, result_.at, BaseAge());
     NoteZero(d_.current, d_.desired, result_.at);
     Remove("DryRun");
     Counted();
     out_.status.last_scale_time = result_.at;
     SetCounts(d_.current, d_.desired);
-  }
-
-  // An applied change as its event; `longer` than policies look back.
-  void AddChange(int32_t from, int32_t to, absl::Time at, absl::Duration longer) {
-    if (!spec_.behavior) return;
-    if (to > from) {
-      AddScaleEvent(out_.history.up_events, WrapSubtract32(to, from), at,
-                    LongestPeriod(spec_.behavior->scale_up) + longer);
-    } else {
-      AddScaleEvent(out_.history.down_events, WrapSubtract32(from, to), at,
-                    LongestPeriod(spec_.behavior->scale_down) + longer);
-    }
   }
 
   void NoteZero(int32_t from, int32_t to, absl::Time at) {

@@ -254,18 +254,13 @@ class Shadow {
 
   // A change that was made is an event for the other policy, too.
   void Outcome(const OutcomeEntry& o) {
-    if (o.uid != last_.uid || o.decision_id != last_.decision_id || !other_.spec.behavior ||
+    if (o.uid != last_.uid || o.decision_id != last_.decision_id ||
         o.result.kind != core::ApplyResult::Kind::kApplied || last_.change == 0) {
       return;
     }
-    const core::Behavior& behavior = *other_.spec.behavior;
-    const bool up = last_.change > 0;
     // Periods of the way up end at a base, which may be as old as two periods.
-    const absl::Duration kept = core::LongestPeriod(up ? behavior.scale_up : behavior.scale_down) +
-                                2 * std::max(other_.spec.period, absl::Seconds(15));
-    core::AddScaleEvent(up ? history_.up_events : history_.down_events,
-                        up ? last_.change : core::WrapSubtract32(0, last_.change), o.result.at,
-                        kept);
+    core::AddChange(history_, other_.spec.behavior, 0, last_.change, o.result.at,
+                    2 * std::max(other_.spec.period, absl::Seconds(15)));
   }
 
   void Compare(const DecisionEntry& d, const core::Decision& other) {
