@@ -52,7 +52,7 @@ class Client::Loop {
   };
   struct Command {
     enum class Kind { kStart, kTimer, kCancel, kRun } kind = Kind::kRun;
-    Id id = 0;
+    Id id = kNone;  // of a kRun always
     std::unique_ptr<Transfer> transfer;  // kStart
     absl::Duration at;                   // kTimer
     std::function<void()> what;          // kTimer, kRun; kStart: a request that comes later
@@ -149,7 +149,7 @@ Id Client::Loop::StartLater(std::function<void(Supply)> begin, Callback done,
   Supply supply = [this, id](absl::StatusOr<Request> request) {
     // A std::function must be copyable, what it carries need not be copied.
     auto carried = std::make_shared<absl::StatusOr<Request>>(std::move(request));
-    Push({.kind = Command::Kind::kRun, .id = 0, .transfer = nullptr, .at = {}, .what = [=, this] {
+    Push({.kind = Command::Kind::kRun, .id = kNone, .transfer = nullptr, .at = {}, .what = [=, this] {
             Supplied(id, std::move(*carried));
           }});
   };
@@ -201,6 +201,7 @@ void Client::Loop::Cancel(Id id) {
 }
 
 void Client::Loop::Drop(Id id) {
+  if (id == kNone) return;  // what RunAndWait and Supply queued has no id, and stays
   {
     base::MutexLock lock(mutex_);
     NEAP_CHECK(OnThread() || stopping_, "http::Client::Drop outside the client's thread");
@@ -229,7 +230,7 @@ void Client::Loop::RunAndWait(const std::function<void()>& what) {
   }
   bool done = false;
   const bool pushed =
-      Push({.kind = Command::Kind::kRun, .id = 0, .transfer = nullptr, .at = {}, .what = [&] {
+      Push({.kind = Command::Kind::kRun, .id = kNone, .transfer = nullptr, .at = {}, .what = [&] {
               what();
               base::MutexLock lock(mutex_);
               done = true;

@@ -98,6 +98,7 @@ std::string_view FindHeader(const Headers& headers, std::string_view name);
 
 // A request or a timer of one client; 0 is never used. A value, to be copied.
 using Id = uint64_t;
+inline constexpr Id kNone = 0;  // of no request or timer
 
 using Callback = std::function<void(absl::StatusOr<Response>)>;
 
@@ -151,7 +152,7 @@ class Client {
   void Cancel(Id id);
 
   // Only on the client's thread (inside a callback or RunAndWait): forgets a request or timer; none
-  // of its callbacks runs any more.
+  // of its callbacks runs any more. kNone, unknown and finished ids are fine.
   void Drop(Id id);
 
   // Runs `what` on the client's thread and waits for it; at once when called there or after Stop.

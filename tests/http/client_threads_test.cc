@@ -285,6 +285,19 @@ TEST_F(LaterRequests, MayBeCancelledAndDroppedWhileTheyWait) {
   EXPECT_EQ(answers_, 1);
 }
 
+// What is queued without an id of its own was once forgotten with it: a supply, or what a thread had
+// run and waited for (it waited for ever).
+TEST_F(LaterRequests, AreSentWhenNoneIsDropped) {
+  Ask();
+  const auto supply = AwaitSupply();
+  client_.RunAndWait([&] {
+    supply(Request{.url = url_});
+    client_.Drop(kNone);
+  });
+  ASSERT_TRUE(AwaitAnswer());
+  EXPECT_EQ(answer_.Get(), "1");
+}
+
 TEST_F(LaterRequests, AreCancelledWhenTheClientStops) {
   Ask();
   const auto supply = AwaitSupply();
