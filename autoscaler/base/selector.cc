@@ -4,6 +4,7 @@
 #include <charconv>
 #include <optional>
 
+#include "autoscaler/base/label_set.h"
 #include "autoscaler/base/names.h"
 #include "autoscaler/base/status.h"
 
@@ -274,12 +275,10 @@ class Parser {
   size_t at_ = 0;
 };
 
-bool MatchesOne(const Requirement& r, const Labels& labels) {
-  const auto at = labels.find(r.key);
-  const bool has = at != labels.end();
-  const auto among = [&] {
-    return std::binary_search(r.values.begin(), r.values.end(), at->second);
-  };
+// `label` is the value that the requirement's key has, if it has one.
+bool MatchesOne(const Requirement& r, const std::optional<std::string_view>& label) {
+  const bool has = label.has_value();
+  const auto among = [&] { return std::binary_search(r.values.begin(), r.values.end(), *label); };
   switch (r.op) {
     case SelectorOperator::kEquals:
     case SelectorOperator::kDoubleEquals:
@@ -295,7 +294,7 @@ bool MatchesOne(const Requirement& r, const Labels& labels) {
     case SelectorOperator::kGreaterThan:
     case SelectorOperator::kLessThan: {
       if (!has) return false;
-      const auto value = ToInt(at->second);
+      const auto value = ToInt(*label);
       const auto limit = ToInt(r.values[0]);
       if (!value || !limit) return false;
       return r.op == SelectorOperator::kGreaterThan ? *value > *limit : *value < *limit;
@@ -320,8 +319,17 @@ absl::StatusOr<Selector> Selector::Parse(std::string_view text) {
 
 bool Selector::Matches(const Labels& labels) const {
   if (nothing_) return false;
+  return std::all_of(requirements_.begin(), requirements_.end(), [&](const Requirement& r) {
+    const auto at = labels.find(r.key);
+    return MatchesOne(
+        r, at == labels.end() ? std::nullopt : std::optional(std::string_view(at->second)));
+  });
+}
+
+bool Selector::MatchesSet(const LabelSet& labels) const {
+  if (nothing_) return false;
   return std::all_of(requirements_.begin(), requirements_.end(),
-                     [&](const Requirement& r) { return MatchesOne(r, labels); });
+                     [&](const Requirement& r) { return MatchesOne(r, labels.Find(r.key)); });
 }
 
 std::string Selector::Text() const {

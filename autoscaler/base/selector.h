@@ -15,6 +15,7 @@
 
 namespace neap::base {
 
+class LabelSet;  // label_set.h
 using Labels = std::map<std::string, std::string, std::less<>>;
 
 enum class SelectorOperator {
@@ -48,6 +49,7 @@ class Selector {
   static absl::StatusOr<Selector> Parse(std::string_view text);
 
   bool Matches(const Labels& labels) const;
+  bool MatchesSet(const LabelSet& labels) const;
   bool empty() const { return !nothing_ && requirements_.empty(); }
   std::string Text() const;  // canonical; "" for the empty one
   const std::vector<Requirement>& requirements() const { return requirements_; }

@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "autoscaler/base/label_set.h"
+
 namespace neap::base {
 namespace {
 
@@ -12,7 +14,9 @@ const Labels kWeb = {{"app", "web"}, {"tier", "b"}, {"empty", ""}, {"size", "7"}
 bool Matches(std::string_view text, const Labels& labels = kWeb) {
   const auto selector = Selector::Parse(text);
   EXPECT_TRUE(selector.ok()) << text << ": " << selector.status();
-  return selector.ok() && selector->Matches(labels);
+  if (!selector.ok()) return false;
+  EXPECT_EQ(selector->MatchesSet(LabelSet(labels)), selector->Matches(labels)) << text;
+  return selector->Matches(labels);
 }
 
 TEST(Selector, EachOperator) {
@@ -56,6 +60,9 @@ TEST(Selector, EmptyMatchesAllAndNothingMatchesNone) {
   EXPECT_TRUE(Selector::Parse("")->empty());
   EXPECT_FALSE(Selector::Nothing().Matches({}));
   EXPECT_FALSE(Selector::Nothing().Matches(kWeb));
+  EXPECT_TRUE(Selector().MatchesSet(LabelSet()));
+  EXPECT_FALSE(Selector::Nothing().MatchesSet(LabelSet()));
+  EXPECT_FALSE(Selector::Nothing().MatchesSet(LabelSet(kWeb)));
   EXPECT_FALSE(Selector::Nothing().empty());
 }
 
