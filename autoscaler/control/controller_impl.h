@@ -135,8 +135,8 @@ class Controller::Impl {
   void Observe(Target& target, bool takes_base, Kept& kept);
   // What the decision leaves when nothing was written.
   void RememberUntried(Target& target, const Kept& kept);
-  void RememberSelector(Target& target, const std::string& key);
-  static void EnterSelector(Target& target, const std::string& key);
+  void RememberSelector(Target& target);
+  static void EnterSelector(Target& target);
   void CompareShadow(Target& target, const core::Observation& seen);
 
   // ---- writing.cc ----

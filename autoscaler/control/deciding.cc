@@ -62,7 +62,7 @@ void Controller::Impl::Observe(Target& target, bool takes_base, Kept& kept) {
   if (target.pods != nullptr) {
     if (target.counts_pod_namespace) {
       seen.pods = target.pods->pods;
-      seen.requests = target.pods->requests;
+      seen.requests = target.pods->requests();
     }
     pods_.Overlapping(*target.pods, kept.key, !target.needs_pods, target.shadow != nullptr,
                       &kept.overlapping);
@@ -106,7 +106,7 @@ void Controller::Impl::Decide(Target& target, Cause cause) {
   if (taken.verdict == core::Verdict::kFailed || taken.verdict == core::Verdict::kNoScale) {
     ++target.failures;
   }
-  RememberSelector(target, kept.key);
+  RememberSelector(target);
   if (target.shadow) CompareShadow(target, kept.seen);
   actions_.emplace_back(DecisionRecord{.uid = target.uid,
                                        .decision_id = target.decision_id,
@@ -141,20 +141,18 @@ void Controller::Impl::CompareShadow(Target& target, const core::Observation& se
 
 // Upstream enters an object's selector once it is about to read its metrics; from then on others
 // with pods in common are ambiguous.
-void Controller::Impl::RememberSelector(Target& target, const std::string& key) {
+void Controller::Impl::RememberSelector(Target& target) {
   const core::Verdict verdict = target.memory.decision.verdict;
   if (target.pods == nullptr ||
       (verdict != core::Verdict::kComputed && verdict != core::Verdict::kFailed)) {
     return;
   }
-  EnterSelector(target, key);
+  EnterSelector(target);
 }
 
-void Controller::Impl::EnterSelector(Target& target, const std::string& key) {
+void Controller::Impl::EnterSelector(Target& target) {
   if (target.pods == nullptr) return;
-  std::vector<std::string>& keys = target.pods->remembered_of(target.shadow != nullptr);
-  const auto at = std::lower_bound(keys.begin(), keys.end(), key);
-  if (at == keys.end() || *at != key) keys.insert(at, key);
+  target.pods->Remember(target.spec->key.name, target.shadow != nullptr);
 }
 
 void Controller::Impl::RememberUntried(Target& target, const Kept& kept) {

@@ -168,7 +168,7 @@ void Controller::Impl::Remove(const std::string& uid) {
   for (const Target::Use& use : target.uses) queries_.Leave(use.query, &target);
   CountPodNamespace(target, false);
   if (target.pods != nullptr) {
-    std::erase(target.pods->remembered_of(target.shadow != nullptr), target.spec->key.Text());
+    target.pods->Forget(target.spec->key.name, target.shadow != nullptr);
     pods_.Release(target.pods);
   }
   pods_unsettled_ = true;
@@ -373,7 +373,7 @@ void Controller::Impl::Resolve(Target& target) {
   }
   if (!target.held) {
     ResolvePods(target, false);
-    if (!target.spec->paused) EnterSelector(target, target.spec->key.Text());
+    if (!target.spec->paused) EnterSelector(target);
     return;
   }
   const std::vector<Target::Use> before = std::move(target.uses);
@@ -440,7 +440,7 @@ void Controller::Impl::ResolvePods(Target& target, bool needs_pods) {
   }
   if (target.pods != nullptr) {
     if (set != target.pods) {
-      std::erase(target.pods->remembered_of(target.shadow != nullptr), target.spec->key.Text());
+      target.pods->Forget(target.spec->key.name, target.shadow != nullptr);
     }
     pods_.Release(target.pods);
   }

@@ -15,6 +15,7 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -24,7 +25,9 @@
 #include <variant>
 #include <vector>
 
+#include "autoscaler/base/label_set.h"
 #include "autoscaler/base/selector.h"
+#include "autoscaler/base/shared.h"
 #include "autoscaler/core/decide.h"
 #include "autoscaler/core/spec.h"
 
@@ -78,9 +81,9 @@ struct ScalesReplaced {  // a kind's complete list
 
 // A pod as control needs it: what Decide uses plus what selects it.
 struct PodState {
-  core::Pod pod;  // pod.requests is not set yet: control interns `requests`
-  std::shared_ptr<const base::Labels> labels;         // interned by the sender where it can
-  std::shared_ptr<const core::PodRequests> requests;  // likewise
+  core::Pod pod;          // pod.requests is not set yet: control interns `requests`
+  base::LabelSet labels;  // interned by the sender where it can
+  base::Shared<core::PodRequests> requests = {};  // likewise; null: none
 };
 struct PodChange {
   std::string ns;
@@ -89,7 +92,7 @@ struct PodChange {
 };
 struct PodsReplaced {  // a namespace's complete list
   std::string ns;
-  std::vector<PodState> all;
+  std::deque<PodState> all;  // a deque does not move when it grows, and may be freed bit by bit
 };
 
 enum class View : uint8_t { kSpecs, kScales, kPods };

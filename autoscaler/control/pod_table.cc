@@ -1,6 +1,8 @@
 #include "autoscaler/control/pod_table.h"
 
 #include <algorithm>
+#include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "autoscaler/base/check.h"
@@ -13,17 +15,8 @@ uint32_t NameHash(std::string_view name) {
   return static_cast<uint32_t>(Digest().Text(name).value());
 }
 
-std::string LabelKey(std::string_view key, std::string_view value) {
-  std::string text;
-  text.reserve(key.size() + value.size() + 1);
-  text.append(key).push_back('\0');
-  text.append(value);
-  return text;
-}
-
-const base::Labels& LabelsOf(const std::shared_ptr<const base::Labels>& labels) {
-  static const base::Labels kNone;
-  return labels == nullptr ? kNone : *labels;
+uint32_t LabelHash(std::string_view key, std::string_view value) {
+  return static_cast<uint32_t>(Digest().Text(key).Text(value).value());
 }
 
 // A requirement that names the values a label must have.
@@ -33,78 +26,173 @@ bool IsEquality(const base::Requirement& requirement) {
          requirement.op == base::SelectorOperator::kIn;
 }
 
+// By what a set is found: the labels of the first such requirement, any of which a pod must have.
+std::vector<uint32_t> LabelsOf(const base::Selector& selector) {
+  std::vector<uint32_t> hashes;
+  for (const base::Requirement& requirement : selector.requirements()) {
+    if (!IsEquality(requirement)) continue;
+    for (const std::string& value : requirement.values) {
+      hashes.push_back(LabelHash(requirement.key, value));
+    }
+    break;
+  }
+  return hashes;
+}
+
 auto ByName(std::vector<core::Pod>& pods, std::string_view name) {
-  return std::lower_bound(pods.begin(), pods.end(), name,
-                          [](const core::Pod& pod, std::string_view n) { return pod.name < n; });
+  return std::lower_bound(
+      pods.begin(), pods.end(), name,
+      [](const core::Pod& pod, std::string_view n) { return pod.name.view() < n; });
+}
+
+base::Selector Parsed(std::string_view text) {
+  auto selector = base::Selector::Parse(text);
+  NEAP_CHECK(selector.ok(), "a pod set of the selector '{}', which does not parse", text);
+  return *std::move(selector);
+}
+
+const base::Shared<core::PodRequests>& NoRequests() {
+  static const auto kNone = base::Shared<core::PodRequests>::Of({});
+  return kNone;
+}
+
+// Room for an eighth more instead of twice as much: sets are many, and most stay as they are.
+template <typename T>
+void Grow(std::vector<T>& list) {
+  if (list.size() == list.capacity()) list.reserve(list.size() + list.size() / 8 + 1);
+}
+
+template <typename T>
+void InsertSorted(std::vector<T>& list, const T& value) {
+  const auto index = std::lower_bound(list.begin(), list.end(), value) - list.begin();
+  Grow(list);
+  list.insert(list.begin() + index, value);
+}
+
+// What a set remembers is one text of entries: twice the size of a name, and one more for a shadow,
+// as four bytes; then the name.
+template <typename Each>
+void EachRemembered(std::string_view entries, Each each) {
+  while (!entries.empty()) {
+    uint32_t head = 0;
+    std::memcpy(&head, entries.data(), sizeof(head));
+    const std::string_view entry = entries.substr(0, sizeof(head) + head / 2);
+    each(entry, entry.substr(sizeof(head)), head % 2 != 0);
+    entries.remove_prefix(entry.size());
+  }
+}
+
+std::string WithoutRemembered(std::string_view entries, std::string_view name, bool shadow) {
+  std::string rest;
+  EachRemembered(entries, [&](std::string_view entry, std::string_view n, bool s) {
+    if (n != name || s != shadow) rest += entry;
+  });
+  return rest;
 }
 
 }  // namespace
 
-PodTable::Namespace& PodTable::Opened(Namespace& space, const std::string& ns) {
+void PodTable::Set::Remember(std::string_view name, bool shadow) {
+  bool known = false;
+  EachRemembered(remembered_, [&](std::string_view, std::string_view n, bool s) {
+    known = known || (n == name && s == shadow);
+  });
+  if (known) return;
+  const uint32_t head = 2 * static_cast<uint32_t>(name.size()) + (shadow ? 1 : 0);
+  std::string entries(remembered_.view());
+  entries.append(reinterpret_cast<const char*>(&head), sizeof(head)).append(name);
+  remembered_ = entries;
+}
+
+void PodTable::Set::Forget(std::string_view name, bool shadow) {
+  remembered_ = WithoutRemembered(remembered_, name, shadow);
+}
+
+PodTable::Namespace& PodTable::Open(const std::string& ns) {
+  Namespace& space = spaces_[ns];
   if (space.slots.empty()) {
+    space.ns = ns;
     space.slots.push_back(std::make_unique<Set>());
-    space.slots[0]->ns = ns;
+    space.slots[0]->space_ = &space;
   }
   return space;
 }
 
 PodTable::Set* PodTable::Acquire(const std::string& ns, const base::Selector& selector,
                                  const std::string& text) {
-  Namespace& space = Opened(spaces_[ns], ns);
-  if (const auto at = space.by_text.find(text); at != space.by_text.end()) {
-    Set* set = space.slots[at->second].get();
-    ++set->users;
+  Namespace& space = Open(ns);
+  const auto at = std::lower_bound(
+      space.by_text.begin(), space.by_text.end(), text,
+      [&](uint32_t slot, const std::string& wanted) { return space.slots[slot]->text_ < wanted; });
+  if (at != space.by_text.end() && space.slots[*at]->text_ == text) {
+    Set* set = space.slots[*at].get();
+    ++set->users_;
     return set;
   }
-  uint32_t slot = 1;
-  while (slot < space.slots.size() && space.slots[slot] != nullptr) ++slot;
-  if (slot == space.slots.size()) space.slots.emplace_back();
+  uint32_t slot = 0;
+  if (space.free.empty()) {
+    slot = static_cast<uint32_t>(space.slots.size());
+    Grow(space.slots);
+    space.slots.emplace_back();
+  } else {
+    slot = space.free.back();
+    space.free.pop_back();
+  }
+  const auto index = at - space.by_text.begin();
+  Grow(space.by_text);
+  space.by_text.insert(space.by_text.begin() + index, slot);
   space.slots[slot] = std::make_unique<Set>();
   Set* set = space.slots[slot].get();
-  set->ns = ns;
-  set->selector = selector;
-  set->users = 1;
-  space.by_text.emplace(text, slot);
-  if (space.indexed) Index(space, slot);
+  set->space_ = &space;
+  set->text_ = text;
+  set->users_ = 1;
+  if (space.indexed) {
+    const std::vector<uint32_t> hashes = LabelsOf(selector);
+    if (hashes.empty()) space.unindexed.push_back(slot);
+    for (const uint32_t hash : hashes) InsertSorted(space.by_label, Ref{hash, slot});
+  }
   space.unsettled = true;
   return set;
 }
 
 void PodTable::Release(Set* set) {
-  NEAP_CHECK(set->users > 0, "a pod set of {} was released more often than acquired", set->ns);
-  if (--set->users == 0) spaces_[set->ns].unsettled = true;
+  NEAP_CHECK(set->users_ > 0, "a pod set of {} was released more often than acquired",
+             set->space_->ns);
+  if (--set->users_ == 0) set->space_->unsettled = true;
 }
 
 void PodTable::Index(Namespace& space) {
   if (std::exchange(space.indexed, true)) return;
   for (uint32_t slot = 1; slot < space.slots.size(); ++slot) {
-    if (space.slots[slot] != nullptr) Index(space, slot);
+    if (space.slots[slot] == nullptr) continue;
+    const std::vector<uint32_t> hashes = LabelsOf(Parsed(space.slots[slot]->text_));
+    if (hashes.empty()) space.unindexed.push_back(slot);
+    for (const uint32_t hash : hashes) space.by_label.push_back({hash, slot});
   }
+  std::sort(space.by_label.begin(), space.by_label.end());
+  space.by_label.shrink_to_fit();
 }
 
-void PodTable::Index(Namespace& space, uint32_t slot) {
-  for (const base::Requirement& requirement : space.slots[slot]->selector.requirements()) {
-    if (!IsEquality(requirement)) continue;
-    for (const std::string& value : requirement.values) {
-      space.by_label[LabelKey(requirement.key, value)].push_back(slot);
-    }
-    return;
+bool PodTable::Matches(Set& set, const base::LabelSet& labels) {
+  if (set.pods.body_ == nullptr) {
+    set.pods.body_ = std::make_unique<Set::Body>();
+    set.body().selector = Parsed(set.text_);
   }
-  space.unindexed.push_back(slot);
+  return set.body().selector.MatchesSet(labels);
 }
 
-void PodTable::Matching(const Namespace& space, const base::Labels& labels,
+void PodTable::Matching(const Namespace& space, const base::LabelSet& labels,
                         std::vector<uint32_t>* slots) {
   slots->clear();
-  for (const auto& [key, value] : labels) {
-    const std::vector<uint32_t>* candidates = space.by_label.Find(LabelKey(key, value));
-    if (candidates == nullptr) continue;
-    for (const uint32_t slot : *candidates) {
-      if (space.slots[slot]->selector.Matches(labels)) slots->push_back(slot);
+  labels.ForEach([&](std::string_view key, std::string_view value) {
+    const uint32_t hash = LabelHash(key, value);
+    for (auto at = std::lower_bound(space.by_label.begin(), space.by_label.end(), Ref{hash, 0});
+         at != space.by_label.end() && at->hash == hash; ++at) {
+      if (Matches(*space.slots[at->slot], labels)) slots->push_back(at->slot);
     }
-  }
+  });
   for (const uint32_t slot : space.unindexed) {
-    if (space.slots[slot]->selector.Matches(labels)) slots->push_back(slot);
+    if (Matches(*space.slots[slot], labels)) slots->push_back(slot);
   }
   std::sort(slots->begin(), slots->end());
   slots->erase(std::unique(slots->begin(), slots->end()), slots->end());
@@ -114,9 +202,9 @@ void PodTable::Matching(const Namespace& space, const base::Labels& labels,
 void PodTable::Where(const Namespace& space, std::string_view name, std::vector<uint32_t>* slots) {
   slots->clear();
   const uint32_t hash = NameHash(name);
-  for (auto at = std::lower_bound(space.names.begin(), space.names.end(), NameRef{hash, 0});
+  for (auto at = std::lower_bound(space.names.begin(), space.names.end(), Ref{hash, 0});
        at != space.names.end() && at->hash == hash; ++at) {
-    std::vector<core::Pod>& pods = space.slots[at->slot]->pods;
+    std::vector<core::Pod>& pods = space.slots[at->slot]->body().pods;
     const auto pod = ByName(pods, name);
     if (pod != pods.end() && pod->name == name && (slots->empty() || slots->back() != at->slot)) {
       slots->push_back(at->slot);
@@ -124,60 +212,60 @@ void PodTable::Where(const Namespace& space, std::string_view name, std::vector<
   }
 }
 
-uint32_t PodTable::RequestSlot(Set& set, const std::shared_ptr<const core::PodRequests>& requests) {
-  static const core::PodRequests kNone;
-  const core::PodRequests& value = requests == nullptr ? kNone : *requests;
-  size_t free = set.requests.size();
-  for (size_t i = 0; i < set.requests.size(); ++i) {
-    if (set.request_uses[i] == 0) {
+uint32_t PodTable::UseTemplate(Set::Body& body, base::Shared<core::PodRequests> requests) {
+  if (requests == nullptr) requests = NoRequests();
+  size_t free = body.templates.size();
+  for (size_t i = 0; i < body.templates.size(); ++i) {
+    Set::Body::Template& known = body.templates[i];
+    if (known.uses == 0) {
       free = i;
-      continue;
-    }
-    if (set.request_sources[i] == requests || set.requests[i] == value) {
-      ++set.request_uses[i];
+    } else if (known.requests == requests || *known.requests == *requests) {
+      ++known.uses;
       return static_cast<uint32_t>(i);
     }
   }
-  if (free == set.requests.size()) {
-    set.requests.emplace_back();
-    set.request_sources.emplace_back();
-    set.request_uses.push_back(0);
+  if (free == body.templates.size()) body.templates.emplace_back();
+  body.templates[free] = {.requests = std::move(requests), .uses = 1};
+  if (body.templates.size() > 1) {
+    body.several.clear();
+    for (const auto& known : body.templates) body.several.push_back(*known.requests);
   }
-  set.requests[free] = value;
-  set.request_sources[free] = requests;
-  set.request_uses[free] = 1;
   return static_cast<uint32_t>(free);
 }
 
-void PodTable::DropRequest(Set& set, uint32_t slot) {
-  if (--set.request_uses[slot] > 0) return;
-  set.requests[slot] = {};
-  set.request_sources[slot].reset();
+void PodTable::LeaveTemplate(Set::Body& body, uint32_t slot) {
+  if (--body.templates[slot].uses > 0) return;
+  body.templates[slot].requests = NoRequests();
+  if (!body.several.empty()) body.several[slot] = {};
 }
 
-void PodTable::Put(Set& set, const PodState& state, bool sorted_append) {
-  auto at = sorted_append ? set.pods.end() : ByName(set.pods, state.pod.name);
-  const auto index = at - set.pods.begin();
-  if (at != set.pods.end() && at->name == state.pod.name) {
-    const uint32_t old = at->requests;
-    const uint32_t slot = RequestSlot(set, state.requests);
-    DropRequest(set, old);
-    *at = state.pod;
-    at->requests = slot;
-    set.labels[static_cast<size_t>(index)] = state.labels;
+void PodTable::Put(Set& set, PodState state, bool sorted_append) {
+  if (set.pods.body_ == nullptr) set.pods.body_ = std::make_unique<Set::Body>();  // slot 0's
+  Set::Body& body = set.body();
+  auto at = sorted_append ? body.pods.end() : ByName(body.pods, state.pod.name);
+  const auto index = at - body.pods.begin();
+  state.pod.requests = UseTemplate(body, std::move(state.requests));
+  if (at != body.pods.end() && at->name == state.pod.name) {
+    LeaveTemplate(body, at->requests);
+    *at = std::move(state.pod);
+    body.labels[static_cast<size_t>(index)] = std::move(state.labels);
     return;
   }
-  at = set.pods.insert(at, state.pod);
-  at->requests = RequestSlot(set, state.requests);
-  set.labels.insert(set.labels.begin() + index, state.labels);
+  if (!sorted_append) {
+    Grow(body.pods);
+    Grow(body.labels);
+  }
+  body.pods.insert(body.pods.begin() + index, std::move(state.pod));
+  body.labels.insert(body.labels.begin() + index, std::move(state.labels));
   ++set.version;
 }
 
 void PodTable::Take(Set& set, std::string_view name) {
-  const auto at = ByName(set.pods, name);
-  DropRequest(set, at->requests);
-  set.labels.erase(set.labels.begin() + (at - set.pods.begin()));
-  set.pods.erase(at);
+  Set::Body& body = set.body();
+  const auto at = ByName(body.pods, name);
+  LeaveTemplate(body, at->requests);
+  body.labels.erase(body.labels.begin() + (at - body.pods.begin()));
+  body.pods.erase(at);
   ++set.version;
 }
 
@@ -185,7 +273,7 @@ void PodTable::Share(Namespace& space, const std::vector<uint32_t>& slots, bool 
   for (const uint32_t a : slots) {
     for (const uint32_t b : slots) {
       if (a == b) continue;
-      auto& shared = space.slots[a]->shared;
+      auto& shared = space.slots[a]->body().shared;
       Set* other = space.slots[b].get();
       auto at = std::find_if(shared.begin(), shared.end(),
                              [&](const auto& entry) { return entry.first == other; });
@@ -203,13 +291,13 @@ void PodTable::Share(Namespace& space, const std::vector<uint32_t>& slots, bool 
 }
 
 void PodTable::Change(const PodChange& change) {
-  Namespace& space = Opened(spaces_[change.ns], change.ns);
+  Namespace& space = Open(change.ns);
   std::vector<uint32_t> before;
   std::vector<uint32_t> after;
   Where(space, change.name, &before);
   if (change.pod) {
     Index(space);
-    Matching(space, LabelsOf(change.pod->labels), &after);
+    Matching(space, change.pod->labels, &after);
   }
   if (change.pod && before == after) {
     for (const uint32_t slot : after) Put(*space.slots[slot], *change.pod, false);
@@ -219,98 +307,108 @@ void PodTable::Change(const PodChange& change) {
   Share(space, before, false);
   for (const uint32_t slot : before) {
     Take(*space.slots[slot], change.name);
-    const auto ref = std::lower_bound(space.names.begin(), space.names.end(), NameRef{hash, slot});
+    const auto ref = std::lower_bound(space.names.begin(), space.names.end(), Ref{hash, slot});
     space.names.erase(ref);
   }
   for (const uint32_t slot : after) {
     Put(*space.slots[slot], *change.pod, false);
-    const NameRef ref{hash, slot};
-    space.names.insert(std::lower_bound(space.names.begin(), space.names.end(), ref), ref);
+    InsertSorted(space.names, Ref{hash, slot});
   }
   Share(space, after, true);
-  pods_ = pods_ + (after.empty() ? 0 : 1) - (before.empty() ? 0 : 1);
+  const size_t added = after.empty() ? 0 : 1;
+  const size_t gone = before.empty() ? 0 : 1;
+  space.pods = space.pods + added - gone;
+  pods_ = pods_ + added - gone;
 }
 
-std::vector<PodState> PodTable::Extract(Namespace& space) {
-  std::vector<PodState> all;
+std::deque<PodState> PodTable::Extract(Namespace& space) {
+  std::deque<PodState> all;
   for (auto& set : space.slots) {
-    if (set == nullptr) continue;
-    for (size_t i = 0; i < set->pods.size(); ++i) {
-      const uint32_t slot = set->pods[i].requests;
-      all.push_back({.pod = std::move(set->pods[i]),
-                     .labels = std::move(set->labels[i]),
-                     .requests = set->request_sources[slot]});
+    if (set == nullptr || set->pods.body_ == nullptr) continue;
+    Set::Body& body = set->body();
+    for (size_t i = 0; i < body.pods.size(); ++i) {
+      const uint32_t slot = body.pods[i].requests;
+      all.push_back({.pod = std::move(body.pods[i]),
+                     .labels = std::move(body.labels[i]),
+                     .requests = body.templates[slot].requests});
     }
   }
   return all;
 }
 
-void PodTable::Rebuild(Namespace& space, const std::string& ns, std::vector<PodState> all) {
-  space.by_label.Clear();
-  space.unindexed.clear();
-  space.indexed = false;
+void PodTable::DropUnused(Namespace& space) {
+  const auto unused = [&](uint32_t slot) { return space.slots[slot]->users_ == 0; };
+  const size_t before = space.by_text.size();
+  std::erase_if(space.by_text, [&](uint32_t slot) {
+    if (unused(slot)) space.free.push_back(slot);
+    return unused(slot);
+  });
+  if (space.by_text.size() == before) return;
+  std::erase_if(space.by_label, [&](const Ref& ref) { return unused(ref.slot); });
+  std::erase_if(space.unindexed, unused);
+  for (const uint32_t slot : space.free) space.slots[slot].reset();
+}
+
+void PodTable::Rebuild(Namespace& space, std::deque<PodState> all) {
   space.names.clear();
-  for (uint32_t slot = 0; slot < space.slots.size(); ++slot) {
-    Set* set = space.slots[slot].get();
+  space.pods = 0;
+  for (auto& set : space.slots) {
     if (set == nullptr) continue;
-    if (slot != 0 && set->users == 0) {
-      std::erase_if(space.by_text, [&](const auto& entry) { return entry.second == slot; });
-      space.slots[slot].reset();
-      continue;
-    }
-    set->pods.clear();
-    set->labels.clear();
-    set->requests.clear();
-    set->request_sources.clear();
-    set->request_uses.clear();
-    set->shared.clear();
     ++set->version;
+    if (set->pods.body_ == nullptr) continue;
+    Set::Body& body = set->body();
+    body.pods.clear();
+    body.labels.clear();
+    body.templates.clear();
+    body.several.clear();
+    body.shared.clear();
   }
+  DropUnused(space);
   if (!all.empty()) Index(space);
   // The last of equal names wins: it came later.
-  std::stable_sort(all.begin(), all.end(),
-                   [](const PodState& a, const PodState& b) { return a.pod.name < b.pod.name; });
+  const auto by_name = [](const PodState& a, const PodState& b) { return a.pod.name < b.pod.name; };
+  if (!std::is_sorted(all.begin(), all.end(), by_name)) {
+    std::stable_sort(all.begin(), all.end(), by_name);
+  }
+  space.names.reserve(all.size());
   std::vector<uint32_t> slots;
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (i + 1 < all.size() && all[i].pod.name == all[i + 1].pod.name) continue;
-    Matching(space, LabelsOf(all[i].labels), &slots);
-    for (const uint32_t slot : slots) {
-      Put(*space.slots[slot], all[i], true);
-      space.names.push_back({NameHash(all[i].pod.name), slot});
+  while (!all.empty()) {
+    PodState state = std::move(all.front());
+    all.pop_front();
+    if (!all.empty() && all.front().pod.name == state.pod.name) continue;
+    Matching(space, state.labels, &slots);
+    const uint32_t hash = NameHash(state.pod.name);
+    for (size_t i = 0; i < slots.size(); ++i) {
+      Put(*space.slots[slots[i]], i + 1 < slots.size() ? state : std::move(state), true);
+      space.names.push_back({hash, slots[i]});
     }
     Share(space, slots, true);
+    ++space.pods;
   }
   std::sort(space.names.begin(), space.names.end());
   space.names.shrink_to_fit();
   for (auto& set : space.slots) {
-    if (set == nullptr) continue;
-    set->ns = ns;
-    set->pods.shrink_to_fit();
-    set->labels.shrink_to_fit();
+    if (set == nullptr || set->pods.body_ == nullptr) continue;
+    if (set->pods.empty()) {
+      set->pods.body_.reset();
+      continue;
+    }
+    set->body().pods.shrink_to_fit();
+    set->body().labels.shrink_to_fit();
+  }
+  if (space.pods == 0) {
+    space.by_label = {};
+    space.unindexed = {};
+    space.indexed = false;
   }
   space.unsettled = false;
 }
 
-namespace {
-size_t DistinctPods(std::vector<std::string_view> names) {
-  std::sort(names.begin(), names.end());
-  return static_cast<size_t>(std::unique(names.begin(), names.end()) - names.begin());
-}
-}  // namespace
-
 void PodTable::Replace(PodsReplaced list) {
-  Namespace& space = Opened(spaces_[list.ns], list.ns);
-  const auto count = [&space] {
-    std::vector<std::string_view> names;
-    for (const auto& set : space.slots) {
-      if (set == nullptr) continue;
-      for (const core::Pod& pod : set->pods) names.push_back(pod.name);
-    }
-    return DistinctPods(std::move(names));
-  };
-  pods_ -= count();
-  Rebuild(space, list.ns, std::move(list.all));
-  pods_ += count();
+  Namespace& space = Open(list.ns);
+  pods_ -= space.pods;
+  Rebuild(space, std::move(list.all));
+  pods_ += space.pods;
 }
 
 void PodTable::KeepNamespaces(const std::vector<std::string>& namespaces) {
@@ -325,7 +423,7 @@ void PodTable::KeepNamespaces(const std::vector<std::string>& namespaces) {
 void PodTable::Settle() {
   for (auto at = spaces_.begin(); at != spaces_.end();) {
     Namespace& space = at->second;
-    if (space.unsettled) Rebuild(space, at->first, Extract(space));
+    if (space.unsettled) Rebuild(space, Extract(space));
     const bool used = !space.by_text.empty() || !space.names.empty();
     at = used ? std::next(at) : spaces_.erase(at);
   }
@@ -337,11 +435,19 @@ void PodTable::Overlapping(const Set& set, const std::string& self, bool assume_
     keys->clear();
     return;
   }
-  *keys = set.remembered_of(shadows);
-  for (const auto& [other, count] : set.shared) {
-    const std::vector<std::string>& others = other->remembered_of(shadows);
-    keys->insert(keys->end(), others.begin(), others.end());
+  const std::string& ns = set.space_->ns;
+  size_t count = 0;
+  const auto add = [&](std::string_view, std::string_view name, bool shadow) {
+    if (shadow != shadows) return;
+    if (count == keys->size()) keys->emplace_back();
+    (*keys)[count++].assign(ns).append("/").append(name);
+  };
+  EachRemembered(set.remembered_, add);
+  if (!set.pods.empty()) {
+    for (const auto& [other, pods] : set.pods.body_->shared)
+      EachRemembered(other->remembered_, add);
   }
+  keys->resize(count);
   if (keys->size() == 1 && keys->front() == self) return;  // nearly always
   keys->push_back(self);
   std::sort(keys->begin(), keys->end());

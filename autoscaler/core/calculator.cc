@@ -198,7 +198,7 @@ std::string AllRequests(const PodsView& view, const std::string& resource,
   if (any_error) {
     for (const Pod& pod : view.pods) {
       const std::string& error = by_template[pod.requests].error;
-      if (!error.empty()) return error + pod.name;
+      if (!error.empty()) return fmt::format("{}{}", error, pod.name);
     }
   }
   milli->reserve(by_template.size());

@@ -14,7 +14,9 @@
 #include <utility>
 #include <vector>
 
+#include "autoscaler/base/packed_time.h"
 #include "autoscaler/base/quantity.h"
+#include "autoscaler/base/shared.h"
 #include "autoscaler/core/spec.h"
 #include "autoscaler/core/status.h"
 
@@ -47,13 +49,13 @@ enum class PodTrouble : uint8_t {
   kUnschedulable,  // the scheduler found no node
 };
 
-// One pod that the target's selector returns. At most 150 bytes with its share of tables.
+// One pod that the target's selector returns. There may be very many: 32 bytes and the name, which
+// copies share.
 struct Pod {
-  std::string name;
-  absl::Time start = absl::InfinitePast();  // status.startTime; InfinitePast = not set
-  absl::Time ready_at =
-      absl::InfinitePast();  // lastTransitionTime of Ready; InfinitePast = the API's zero time
-  uint32_t requests = 0;     // index into Observation.requests
+  base::SharedText name;
+  base::PackedTime start;     // status.startTime; InfinitePast = not set
+  base::PackedTime ready_at;  // lastTransitionTime of Ready; InfinitePast = the API's zero time
+  uint32_t requests = 0;      // index into Observation.requests
   PodPhase phase = PodPhase::kPending;
   PodReady ready = PodReady::kNone;
   bool deleting = false;

@@ -1,7 +1,7 @@
 #include "autoscaler/kube/decode.h"
 
 #include <algorithm>
-#include <functional>
+#include <string_view>
 #include <vector>
 
 #include "autoscaler/base/duration.h"
@@ -15,6 +15,7 @@ using api::EachElement;
 using api::EachMember;
 using api::GetInt32;
 using api::GetString;
+using api::GetText;
 using api::JsonObject;
 using api::JsonValue;
 
@@ -187,7 +188,12 @@ absl::Status DecodePodStatus(JsonValue& value, core::Pod* pod, std::string* prob
       pod->phase = PhaseOf(phase);
       return absl::OkStatus();
     }
-    if (key == "startTime") return DecodeTime(member, "status.startTime", &pod->start, problem);
+    if (key == "startTime") {
+      absl::Time start = pod->start;
+      NEAP_RETURN_IF_ERROR(DecodeTime(member, "status.startTime", &start, problem));
+      pod->start = start;
+      return absl::OkStatus();
+    }
     if (key == "containerStatuses" || key == "initContainerStatuses") {
       return DecodeContainerStatuses(member, &pod->trouble);
     }
@@ -229,28 +235,6 @@ absl::Status DecodeWorkloadStatus(JsonValue& value, core::Scale* scale) {
       return absl::OkStatus();
     });
   });
-}
-
-// Text that is equal for equal values and for no others: lengths keep parts apart.
-void AppendKey(std::string_view part, std::string* key) {
-  *key += std::to_string(part.size());
-  *key += ':';
-  *key += part;
-}
-void AppendKey(const core::ResourceAmounts& amounts, std::string* key) {
-  for (const core::ResourceAmount& amount : amounts) {
-    AppendKey(amount.resource, key);
-    *key += fmt::format("={},{};", amount.milli, amount.rounded_up_nano);
-  }
-  *key += '|';
-}
-void AppendKey(const std::vector<core::PodRequests::Container>& containers, std::string* key) {
-  for (const core::PodRequests::Container& container : containers) {
-    AppendKey(container.name, key);
-    *key += container.sidecar ? 's' : 'c';
-    AppendKey(container.requests, key);
-  }
-  *key += '|';
 }
 
 }  // namespace
@@ -306,56 +290,22 @@ absl::StatusOr<core::Scale> DecodeScale(std::string_view json, std::string_view 
                      .selector = std::string(parsed->StringAt("status.selector"))};
 }
 
-template <typename T>
-std::shared_ptr<const T> Interner::Intern(Table<T>& table, size_t& sweep_at, std::string_view key,
-                                          T value) {
-  const size_t hash = std::hash<std::string_view>()(key);
-  const auto [first, last] = table.equal_range(hash);
-  for (auto at = first; at != last; ++at) {
-    if (auto known = at->second.lock(); known != nullptr && *known == value) return known;
-  }
-  auto made = std::make_shared<const T>(std::move(value));
-  table.emplace(hash, made);
-  if (table.size() >= sweep_at) {
-    std::erase_if(table, [](const auto& entry) { return entry.second.expired(); });
-    sweep_at = std::max<size_t>(64, table.size() * 2);
-  }
-  return made;
-}
-
-std::shared_ptr<const base::Labels> Interner::Labels(base::Labels labels) {
-  std::string key;
-  for (const auto& [name, value] : labels) {
-    AppendKey(name, &key);
-    AppendKey(value, &key);
-  }
-  return Intern(labels_, sweep_labels_at_, key, std::move(labels));
-}
-
-std::shared_ptr<const core::PodRequests> Interner::Requests(core::PodRequests requests) {
-  std::string key;
-  AppendKey(requests.containers, &key);
-  AppendKey(requests.init_containers, &key);
-  if (requests.pod_level) AppendKey(*requests.pod_level, &(key += 'p'));
-  AppendKey(requests.overhead, &(key += 'o'));
-  return Intern(requests_, sweep_requests_at_, key, std::move(requests));
-}
-
 absl::Status DecodePod(JsonObject& object, Interner& interner, DecodedPod* out) {
   *out = {};
   core::Pod& pod = out->state.pod;
-  base::Labels labels;
+  std::string_view name;
+  std::vector<base::LabelSet::Label> labels;
   core::PodRequests requests;
   std::string deletion_time;
   NEAP_RETURN_IF_ERROR(EachMember(object, [&](std::string_view key, JsonValue& value) {
     if (key == "metadata") {
       return EachMember(value, [&](std::string_view field, JsonValue& member) -> absl::Status {
-        if (field == "name") return GetString(member, &pod.name);
+        if (field == "name") return GetText(member, &name);
         if (field == "namespace") return GetString(member, &out->ns);
         if (field == "deletionTimestamp") return GetString(member, &deletion_time);
         if (field != "labels") return absl::OkStatus();
         return EachMember(member, [&](std::string_view label, JsonValue& text) {
-          return GetString(text, &labels[std::string(label)]);
+          return GetText(text, &labels.emplace_back(label, std::string_view()).second);
         });
       });
     }
@@ -363,9 +313,10 @@ absl::Status DecodePod(JsonObject& object, Interner& interner, DecodedPod* out) 
     if (key == "status") return DecodePodStatus(value, &pod, &out->problem);
     return absl::OkStatus();
   }));
-  if (pod.name.empty()) return base::DataLoss("a pod without metadata.name");
+  if (name.empty()) return base::DataLoss("a pod without metadata.name");
+  pod.name = interner.Name(name);
   pod.deleting = !deletion_time.empty();
-  out->state.labels = interner.Labels(std::move(labels));
+  out->state.labels = interner.Labels(labels);
   out->state.requests = interner.Requests(std::move(requests));
   return absl::OkStatus();
 }

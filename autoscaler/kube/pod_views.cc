@@ -1,70 +1,82 @@
 #include "autoscaler/kube/pod_views.h"
 
 #include <algorithm>
+#include <deque>
+#include <utility>
 
-#include "autoscaler/kube/collection.h"
+#include "autoscaler/base/clock.h"
+#include "autoscaler/base/status.h"
+#include "autoscaler/kube/api/watch.h"
 #include "autoscaler/kube/decode.h"
+#include "autoscaler/kube/interner.h"
 
 namespace neap::kube {
 
-class PodViews::View {
+// As Collection, of one namespace, and without an entry of more than the message needs: lists are
+// long.
+class PodViews::View final : public api::WatchHandler {
  public:
-  View(Context context, const std::string& ns)
-      : context_([&] {
-          context.namespaces = {ns};
-          return std::move(context);
-        }()),
-        ns_(ns),
-        pods_(
-            context_, "pods of " + ns,
-            [](const std::string& one) { return api::ResourcePath("", "v1", "pods", one); },
-            {.decode =
-                 [this](api::JsonObject& object, Collection<control::PodState>::Item* item) {
-                   return Decode(object, item);
-                 },
-             .replaced = [this](auto all) { Replaced(std::move(all)); },
-             .changed =
-                 [this](auto item) {
-                   item.value.pod.name = item.name;
-                   context_.sink(control::PodChange{
-                       .ns = ns_, .name = std::move(item.name), .pod = std::move(item.value)});
-                 },
-             .deleted =
-                 [this](const std::string&, const std::string& name) {
-                   context_.sink(control::PodChange{.ns = ns_, .name = name, .pod = std::nullopt});
-                 },
-             .heard =
-                 [this] {
-                   context_.sink(control::ViewHeard{.view = control::View::kPods, .scope = ns_});
-                 }}) {}
-
- private:
-  absl::Status Decode(api::JsonObject& object, Collection<control::PodState>::Item* item) {
-    DecodedPod pod;
-    NEAP_RETURN_IF_ERROR(DecodePod(object, interner_, &pod));
-    // The namespace is known, and the name is kept once: lists are long.
-    item->name = std::move(pod.state.pod.name);
-    if (!pod.problem.empty()) {
-      context_.Report("pod " + ns_ + "/" + item->name, base::DataLoss("{}", pod.problem));
-    }
-    item->value = std::move(pod.state);
-    return absl::OkStatus();
+  View(const Context& context, const std::string& ns) : context_(context), ns_(ns) {
+    api::WatchOptions options = context_.watch;
+    options.path = api::ResourcePath("", "v1", "pods", ns_);
+    options.query.clear();
+    // At once, so that no answer is handled before `watch_` is there.
+    context_.client->http().RunAndWait([&] {
+      watch_ = std::make_unique<api::Watch>(*context_.client, std::move(options), *this);
+    });
+  }
+  ~View() override {
+    context_.client->http().RunAndWait([this] { watch_.reset(); });
   }
 
-  void Replaced(std::vector<Collection<control::PodState>::Item> all) {
-    control::PodsReplaced message{.ns = ns_, .all = {}};
-    message.all.reserve(all.size());
-    for (auto& item : all) {
-      item.value.pod.name = std::move(item.name);
-      message.all.push_back(std::move(item.value));
+ private:
+  void ListBegan() override { list_.clear(); }
+  absl::Status ListItem(api::JsonObject& object) override {
+    return Decode(object, &list_.emplace_back());
+  }
+  void ListDone() override {
+    synced_ = true;
+    context_.sink(control::PodsReplaced{.ns = ns_, .all = std::exchange(list_, {})});
+  }
+  absl::Status Changed(api::JsonObject& object, bool deleted) override {
+    control::PodState pod;
+    NEAP_RETURN_IF_ERROR(Decode(object, &pod));
+    control::PodChange change{.ns = ns_, .name = std::string(pod.pod.name), .pod = std::nullopt};
+    if (!deleted) change.pod = std::move(pod);
+    context_.sink(std::move(change));
+    return absl::OkStatus();
+  }
+  void Heard() override {
+    if (!synced_) return;
+    const absl::Duration now = clock_.Elapsed();
+    if (now - heard_at_ < absl::Seconds(1)) return;
+    heard_at_ = now;
+    context_.sink(control::ViewHeard{.view = control::View::kPods, .scope = ns_});
+  }
+  void Trouble(const absl::Status& error, absl::Duration) override {
+    context_.Report("pods of " + ns_, error);
+  }
+
+  absl::Status Decode(api::JsonObject& object, control::PodState* out) {
+    DecodedPod pod;
+    NEAP_RETURN_IF_ERROR(DecodePod(object, interner_, &pod));
+    if (!pod.problem.empty()) {
+      context_.Report(fmt::format("pod {}/{}", ns_, pod.state.pod.name),
+                      base::DataLoss("{}", pod.problem));
     }
-    context_.sink(std::move(message));
+    *out = std::move(pod.state);
+    return absl::OkStatus();
   }
 
   const Context context_;
   const std::string ns_;
-  Interner interner_;                   // the http::Client's thread
-  Collection<control::PodState> pods_;  // last: it calls the others
+  const base::Clock clock_;
+  // The http::Client's thread.
+  Interner interner_;
+  std::deque<control::PodState> list_;  // the list under way
+  bool synced_ = false;                 // there was a complete one
+  absl::Duration heard_at_ = -absl::InfiniteDuration();
+  std::unique_ptr<api::Watch> watch_;
 };
 
 struct PodViews::Views {

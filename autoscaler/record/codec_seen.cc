@@ -164,7 +164,7 @@ absl::Status Decode(const v1::Scale& in, core::Scale* scale) {
 }
 
 void Encode(const core::Pod& pod, v1::Pod* out) {
-  out->set_name(pod.name);
+  out->set_name(std::string(pod.name));
   if (pod.start != absl::InfinitePast()) out->set_start_time_ns(Nanos(pod.start));
   if (pod.ready_at != absl::InfinitePast()) out->set_ready_at_time_ns(Nanos(pod.ready_at));
   out->set_requests(pod.requests);

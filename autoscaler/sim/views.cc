@@ -17,16 +17,16 @@ core::ResourceAmount Amount(std::string resource, int64_t nano) {
           .rounded_up_nano = static_cast<int32_t>(milli * kNanoPerMilli - nano)};
 }
 
-std::shared_ptr<const core::PodRequests> RequestsOf(const DeploymentSpec& spec) {
-  auto requests = std::make_shared<core::PodRequests>();
-  core::PodRequests::Container& container = requests->containers.emplace_back();
+base::Shared<core::PodRequests> RequestsOf(const DeploymentSpec& spec) {
+  core::PodRequests requests;
+  core::PodRequests::Container& container = requests.containers.emplace_back();
   container.name = spec.container;
   if (spec.cpu_request > 0) container.requests.push_back(Amount("cpu", spec.cpu_request));
   if (spec.memory_request > 0) {
     container.requests.push_back(
         {.resource = "memory", .milli = spec.memory_request * 1000, .rounded_up_nano = 0});
   }
-  return requests;
+  return base::Shared<core::PodRequests>::Of(std::move(requests));
 }
 
 std::string SelectorText(const base::Labels& labels) {
@@ -49,7 +49,7 @@ Views::Views(const World& world) : world_(world) {
     Told& told = told_.emplace_back();
     told.selector = SelectorText(deployment.spec.labels);
     told.requests = RequestsOf(deployment.spec);
-    told.labels = std::make_shared<const base::Labels>(deployment.pod_labels);
+    told.labels = base::LabelSet(deployment.pod_labels);
     told.spec_replicas = deployment.replicas;
     told.status_replicas = deployment.active;
     told.version = ++version_;

@@ -46,8 +46,8 @@ class Views {
   const World& world_;
   struct Told {  // of each deployment
     std::string selector;
-    std::shared_ptr<const core::PodRequests> requests;
-    std::shared_ptr<const base::Labels> labels;  // of its pods
+    base::Shared<core::PodRequests> requests;
+    base::LabelSet labels;  // of its pods
     int32_t spec_replicas = -1;
     int32_t status_replicas = -1;
     int64_t version = 0;

@@ -4,7 +4,6 @@
 //   bench_control --benchmark_filter=Step
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "autoscaler/control/controller.h"
+#include "tests/bench/heap.h"
 
 namespace neap::control {
 namespace {
@@ -141,12 +141,10 @@ BENCHMARK(BM_StepFifteenSeconds)->Arg(1)->Arg(1000)->Arg(10000)->Unit(benchmark:
 void BM_BytesPerTarget(benchmark::State& state) {
   constexpr int kTargets = 10'000;
   for (auto _ : state) {
-    malloc_trim(0);
-    const auto before = static_cast<double>(mallinfo2().uordblks);
+    const double before = HeapBytes();
     Fleet fleet(kTargets, absl::Seconds(15));
     fleet.RunFor(absl::Seconds(320));
-    state.counters["bytes_per_target"] =
-        (static_cast<double>(mallinfo2().uordblks) - before) / kTargets;
+    state.counters["bytes_per_target"] = (HeapBytes() - before) / kTargets;
   }
 }
 BENCHMARK(BM_BytesPerTarget)->Iterations(1)->Unit(benchmark::kMillisecond);

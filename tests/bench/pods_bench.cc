@@ -1,21 +1,21 @@
 // What a cached pod costs in memory, from the pages of a list to control's table, and how fast
-// pages are decoded: 50,000 pods of Deployments, StatefulSets and Jobs. The heap is asked
-// (mallinfo2), so the numbers hold what the allocator adds to each block.
+// pages are decoded: 50,000 pods of Deployments, StatefulSets and Jobs.
 //
 //   bench_pods
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
-#include <malloc.h>
 
 #include <algorithm>
+#include <deque>
+#include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "autoscaler/base/check.h"
 #include "autoscaler/control/pod_table.h"
-#include "autoscaler/kube/collection.h"
 #include "autoscaler/kube/decode.h"
+#include "autoscaler/kube/interner.h"
+#include "tests/bench/heap.h"
 
 namespace neap::kube {
 namespace {
@@ -79,11 +79,9 @@ std::string Page(Owner owner, int from) {
   return json + "]}";
 }
 
-using Item = Collection<control::PodState>::Item;
-
-// As api::Watch, Collection and PodViews do it.
+// As api::Watch and PodViews do it.
 void DecodePage(std::string& json, simdjson::ondemand::parser& parser, Interner& interner,
-                std::vector<Item>* out) {
+                std::deque<control::PodState>* out) {
   json.reserve(json.size() + simdjson::SIMDJSON_PADDING);
   simdjson::ondemand::document page;
   NEAP_CHECK(
@@ -98,27 +96,19 @@ void DecodePage(std::string& json, simdjson::ondemand::parser& parser, Interner&
     DecodedPod pod;
     const absl::Status decoded = DecodePod(object, interner, &pod);
     NEAP_CHECK(decoded.ok(), "{}", base::Message(decoded));
-    Item& one = out->emplace_back();
-    one.name = std::move(pod.state.pod.name);
-    one.value = std::move(pod.state);
+    out->push_back(std::move(pod.state));
   }
 }
 
-// Small blocks, and the large ones that have mappings of their own.
-double Heap() {
-  const struct mallinfo2 info = mallinfo2();
-  return static_cast<double>(info.uordblks) + static_cast<double>(info.hblkhd);
-}
-
 // bytes_per_pod: kept, once the list is in the table. while_listing: the most that there was at the
-// end of a page, that page's text and the parser's tables among it, and a table of the last list
-// beside it.
+// end of a page, a table of the last list beside it. without_page: the same without that page's
+// text and the parser's tables, which are as large however many pods there are.
 void BM_PodMemory(benchmark::State& state) {
   const auto owner = static_cast<Owner>(state.range(0));
   for (auto _ : state) {
-    malloc_trim(0);
-    const double before = Heap();
+    const double before = HeapBytes();
     double most = 0;
+    double without_page = 0;
     Interner interner;
     control::PodTable table;
     for (int workload = 0; workload * kPodsPerWorkload < kPods; ++workload) {
@@ -129,27 +119,25 @@ void BM_PodMemory(benchmark::State& state) {
     for (int list = 0; list < 2; ++list) {
       control::PodsReplaced message{.ns = kNamespace, .all = {}};
       {
-        std::vector<Item> items;
-        simdjson::ondemand::parser parser;
+        std::optional<simdjson::ondemand::parser> parser(std::in_place);
+        std::string json;
         for (int from = 0; from < kPods; from += kPage) {
-          std::string json = Page(owner, from);
-          DecodePage(json, parser, interner, &items);
-          most = std::max(most, Heap());
+          json = Page(owner, from);
+          DecodePage(json, *parser, interner, &message.all);
+          most = std::max(most, HeapBytes());
+          parser.emplace();
+          json = std::string();
+          without_page = std::max(without_page, HeapBytes());
         }
-        message.all.reserve(items.size());
-        for (Item& item : items) {
-          item.value.pod.name = std::move(item.name);
-          message.all.push_back(std::move(item.value));
-        }
-        most = std::max(most, Heap());
       }
       table.Replace(std::move(message));
       table.Settle();
     }
     NEAP_CHECK(table.pods() == kPods, "{} pods", table.pods());
-    state.counters["bytes_per_pod"] = (Heap() - before) / kPods;
+    state.counters["bytes_per_pod"] = (HeapBytes() - before) / kPods;
     state.counters["while_listing"] = (most - before) / kPods;
-    state.counters["interned"] = static_cast<double>(interner.size());
+    state.counters["without_page"] = (without_page - before) / kPods;
+    state.counters["interned"] = static_cast<double>(interner.kinds());
   }
 }
 BENCHMARK(BM_PodMemory)
@@ -166,7 +154,7 @@ void BM_DecodePage(benchmark::State& state) {
   simdjson::ondemand::parser parser;
   Interner interner;
   for (auto _ : state) {
-    std::vector<Item> pods;
+    std::deque<control::PodState> pods;
     DecodePage(json, parser, interner, &pods);
     benchmark::DoNotOptimize(pods);
   }

@@ -99,7 +99,7 @@ void Desk::Gone(const std::string& name) {
 
 void Desk::Pods(const std::string& app, int count) {
   PodsReplaced list{.ns = "shop", .all = {}};
-  const auto labels = std::make_shared<const base::Labels>(base::Labels{{"app", app}});
+  const base::LabelSet labels(base::Labels{{"app", app}});
   for (int i = 0; i < count; ++i) {
     PodState state;
     state.pod.name = fmt::format("{}-{:04}", app, i);

@@ -178,8 +178,7 @@ class Chaos {
     state.pod.start = state.pod.ready_at = kStart - absl::Hours(1);
     state.pod.phase = core::PodPhase::kRunning;
     state.pod.ready = calm_ || Draw(0, 3) != 0 ? core::PodReady::kTrue : core::PodReady::kFalse;
-    state.labels =
-        std::make_shared<const base::Labels>(base::Labels{{"app", fmt::format("w{}", i)}});
+    state.labels = base::LabelSet(base::Labels{{"app", fmt::format("w{}", i)}});
     return state;
   }
 

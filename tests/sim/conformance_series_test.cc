@@ -140,12 +140,12 @@ class Series {
 
   void AddPods() {
     control::PodsReplaced list{.ns = "ns", .all = {}};
-    const auto labels = std::make_shared<const base::Labels>(base::Labels{{"app", "web"}});
+    const base::LabelSet labels(base::Labels{{"app", "web"}});
     for (const core::Pod& pod : world_.pods) {
       control::PodState state{.pod = pod, .labels = labels, .requests = {}};
-      state.requests = std::make_shared<const core::PodRequests>(
-          pod.requests < world_.requests.size() ? world_.requests[pod.requests]
-                                                : core::PodRequests{});
+      state.requests = base::Shared<core::PodRequests>::Of(pod.requests < world_.requests.size()
+                                                               ? world_.requests[pod.requests]
+                                                               : core::PodRequests{});
       state.pod.requests = 0;
       list.all.push_back(std::move(state));
     }

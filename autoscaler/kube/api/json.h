@@ -60,13 +60,19 @@ absl::Status EachElement(JsonValue& value, Each each) {
   return absl::OkStatus();
 }
 
-inline absl::Status GetString(JsonValue& value, std::string* out) {
+// The text lives as long as the document.
+inline absl::Status GetText(JsonValue& value, std::string_view* out) {
   bool null = false;
   if (auto error = value.is_null().get(null)) return JsonError(error);
   if (null) return absl::OkStatus();
-  std::string_view text;
-  if (auto error = value.get_string().get(text)) return JsonError(error);
-  *out = text;
+  if (auto error = value.get_string().get(*out)) return JsonError(error);
+  return absl::OkStatus();
+}
+
+inline absl::Status GetString(JsonValue& value, std::string* out) {
+  std::string_view text = *out;
+  NEAP_RETURN_IF_ERROR(GetText(value, &text));
+  if (text.data() != out->data()) *out = text;
   return absl::OkStatus();
 }
 

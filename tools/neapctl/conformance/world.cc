@@ -45,7 +45,7 @@ void World::ReadPods(const Json& list) {
   pods.clear();
   for (const Json& p : list) {
     core::Pod pod;
-    pod.name = p.at("name");
+    pod.name = p.at("name").get<std::string>();
     pod.requests = p.value("tpl", 0U);
     const std::string phase = p.value("phase", "");
     pod.phase = phase == "Pending"     ? core::PodPhase::kPending
