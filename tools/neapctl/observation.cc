@@ -156,7 +156,7 @@ class Decoder {
       return;
     }
     if (*count < 0 || *count > 100000) f.Invalid("count", "must be from 0 to 100000");
-    const std::string name = pod.name;
+    const std::string name(pod.name);
     for (int32_t i = 1; i <= std::min(*count, 100000); ++i) {
       pod.name = fmt::format("{}-{}", name, i);
       out_.seen.pods.push_back(pod);
