@@ -66,22 +66,31 @@ spec:
   - {type: stub, metadata: {key: %s, target: "10", value: "50"}}
 """
 WORLD = """seed: 1
-namespaces: [shop]
+namespaces: [shop, neap]
 deployments:
 - {name: web, namespace: shop, replicas: 4, requests: {cpu: 500m}}
 - {name: lying, namespace: shop, replicas: 4, requests: {cpu: 500m}}
 """
+SHARDS = 4
 
 
 @pytest.fixture(scope="module")
 def prometheus():
-    """A Prometheus with the rules that scrapes a neapd which has met success, a failing scaler and a failing API server."""
+    """A Prometheus with the rules that scrapes two neapd which share the targets by Leases and have met success, a failing
+    scaler and a failing API server."""
     with neap_stack.Stack(os.environ["NEAP_BIN"]) as stack:
         objects = stack.path("objects.yaml", "---\n".join(OBJECTS % (n, n, n) for n in ("web", "lying")))
         stack.start_playground(stack.path("world.yaml", WORLD), [objects])
         stack.start_stub_scaler()
         stack.set_stub("fault", key="lying", kind="nan")  # not a number: against the contract
-        stack.start_neapd("--journal-dir", stack.path("journal"))
+        leases = ["--leases=true", "--lease-namespace", "neap", "--shards", str(SHARDS), "--lease-duration", "2s",
+                  "--lease-renew-deadline", "1400ms", "--lease-retry-period", "400ms"]
+        replicas = [stack.start_neapd(*leases, "--identity", name, "--journal-dir", stack.path("journal-" + name), name=name) for name in ("a", "b")]
+
+        def shared():
+            held = [stack.neapd_metrics(child).get("neap_shards_held", 0) for child in replicas]
+            return all(held) and sum(held) == SHARDS
+        wait_for(shared, 30, "the two to share the shards")
         wait_for(lambda: stack.replicas("shop", "web") == 5, 30, "web to be scaled")
         wait_for(lambda: stack.condition("shop", "lying", "ScalingActive").get("status") == "False", 30, "lying to fail")
         stack.fault(fault="error", code=500, path="/apis/apps", method="PATCH", count=2)
@@ -91,7 +100,8 @@ def prometheus():
         config = stack.path("prometheus.yml", yaml.safe_dump({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}, "rule_files": [RULES],
             "scrape_configs": [{"job_name": "neap", "honor_labels": True,
-                                "static_configs": [{"targets": [stack.neapd_address().split("://")[1]]}]}]}))
+                                "static_configs": [{"targets": [stack.neapd_address(child).split("://")[1] for child in replicas],
+                                                    "labels": {"namespace": "neap"}}]}]}))  # as the operator labels what it scrapes
         child = stack.start("prometheus", [program("prometheus", "prometheus"), f"--config.file={config}",
                                            f"--storage.tsdb.path={stack.path('tsdb')}", f"--web.listen-address=127.0.0.1:{port}"])
         url = f"http://127.0.0.1:{port}"
@@ -105,7 +115,7 @@ def prometheus():
         def scraped():
             assert child.running(), child.log()
             return neap_stack.can_connect(port) and fetch(url + "/-/ready")[0] == 200 and \
-                ask("query", query="count_over_time(neap_build_info[1m]) > 2")["result"]  # enough for a rate
+                len(ask("query", query="count_over_time(neap_build_info[1m]) > 2")["result"]) == len(replicas)  # enough for a rate
 
         wait_for(scraped, 30, "Prometheus to have scraped neapd")
         yield ask
@@ -133,6 +143,27 @@ def test_prometheus_evaluates_every_query(prometheus):
         shown = [prometheus("query", query=filled(t["expr"]).replace("[1m]", "[10m]"))["result"] for t in panel["targets"]]
         if panel["title"] not in ("From a reading to its write", "A write"):
             assert any(shown), f"{panel['title']}: nothing to show"
+
+
+def series_of(prometheus, title):
+    """[({label: value}, value)] of what a panel shows now."""
+    panel = next(p for p in panels() if p["title"] == title)
+    series = [s for t in panel["targets"] for s in prometheus("query", query=filled(t["expr"]).replace("[1m]", "[10m]"))["result"]]
+    return [(s["metric"], float(s["value"][1])) for s in series]
+
+
+def test_shards_and_histories_are_shown(prometheus):
+    shards = series_of(prometheus, "Shards by replica")
+    held = [count for labels, count in shards if "instance" in labels]
+    assert len(held) == 2 and all(held) and sum(held) == SHARDS, shards
+    assert [count for labels, count in shards if not labels] == [SHARDS], shards
+    assert {(labels["operation"], labels["outcome"]) for labels, _ in series_of(prometheus, "Histories")} == \
+        {(operation, outcome) for operation in ("load", "save") for outcome in ("ok", "error")}
+    # The alert compares what the replicas hold with what there is, and finds nothing missing.
+    undecided = next(rule["expr"] for rule in alerts() if rule["alert"] == "NeapShardsUndecided")
+    left, right = undecided.split(" < ")
+    assert [float(s["value"][1]) for side in (left, right) for s in prometheus("query", query=side)["result"]] == [SHARDS, SHARDS]
+    assert prometheus("query", query=undecided)["result"] == []
 
 
 def test_prometheus_evaluates_the_rules(prometheus):
