@@ -35,6 +35,7 @@ class LocalPods:
         self.processes = {}  # (pod's name, container's name) -> Child
         self.ports = {}      # pod's name -> port of its first container's pages
         self.folders = {}    # pod's name -> its volumes' folder
+        self.lost = set()    # names of pods whose containers are not started anew
         self.lock = threading.Lock()
 
     def start(self, pod):
@@ -76,6 +77,8 @@ class LocalPods:
     def restart(self, name):
         """Starts containers that ended by themselves anew; how many there were."""
         with self.lock:
+            if name in self.lost:
+                return 0
             over = [p for (n, _), p in self.processes.items() if n == name and not p.running()]
         for child in over:
             child.start()
@@ -85,6 +88,7 @@ class LocalPods:
         with self.lock:
             mine = [self.processes.pop(k) for k in list(self.processes) if k[0] == name]
             self.ports.pop(name, None)
+            self.lost.discard(name)
             folder = self.folders.pop(name, None)
         codes = [child.stop() for child in mine]
         if folder:
@@ -95,11 +99,23 @@ class LocalPods:
         for name in list(self.folders):
             self.stop(name)
 
+    def lose(self, name):
+        """What the loss of its node does to a pod: nothing of it runs any more, and its object stays until somebody deletes it."""
+        with self.lock:
+            self.lost.add(name)
+            mine = [p for (n, _), p in self.processes.items() if n == name]
+        for child in mine:
+            child.kill()
+
+    def running(self, container):
+        """{pod's name: Child} of the containers of that name that run."""
+        with self.lock:
+            return {n: p for (n, c), p in self.processes.items() if c == container and p.running()}
+
     def process(self, container):
         """(pod's name, Child) of the only running container of that name."""
         def only():
-            with self.lock:
-                found = [(n, p) for (n, c), p in self.processes.items() if c == container and p.running()]
+            found = list(self.running(container).items())
             return found[0] if len(found) == 1 else None
         return wait_for(only, 30, f"one container {container} to run")
 
