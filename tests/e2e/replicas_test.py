@@ -210,6 +210,36 @@ def test_what_one_of_three_leaves_the_others_decide_with_its_history(installed, 
     nothing_was_forbidden(installed)
 
 
+def test_an_etcd_that_stands_still_longer_than_a_lease(installed, shop):
+    """Again and again nobody can renew: nobody decides meanwhile, and then each change comes once. A write that etcd had when it stopped
+    is done late, and is the same."""
+    installed.deploy(3)
+    rising, spent = [f"rising{i}" for i in range(4)], [f"spent{i}" for i in range(4)]
+    uids = make(shop, {**dict.fromkeys(rising, HOLDS), **dict.fromkeys(spent, one_per(1800))}, replicas=4)
+    await_kept(installed, uids)
+    for name in spent:
+        shop.load(name, 10)
+    all_have(shop, spent, 3)
+    before, rounds = generations(shop, rising + spent), 3
+    for wanted in range(5, 5 + rounds):
+        shop.cluster.pause(shop.cluster.etcd)
+        try:
+            for name in rising:
+                shop.load(name, 10 * wanted)
+            wait_for(lambda: not any(installed.held()), 30, "every lease to be lost")
+        finally:
+            shop.cluster.resume(shop.cluster.etcd)
+        began = time.monotonic()
+        installed.await_shared(3)
+        shared = time.monotonic() - began
+        all_have(shop, rising, wanted)
+        print(f"shared again after {shared:.1f} s, scaled after {time.monotonic() - began:.1f} s")
+    for name in rising:
+        shop.load(name, 10)
+    decided_again(installed, shop, rising + spent)
+    assert generations(shop, rising + spent) == {name: before[name] + (rounds if name in rising else 0) for name in before}, scale_writes(shop)
+
+
 def replace_all(installed, shop, replicas):
     """Each pod is replaced by a new one, in windows that hold what the metrics ask for."""
     installed.deploy(replicas)
