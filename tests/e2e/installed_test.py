@@ -1,7 +1,9 @@
 """The chart as it is installed, with its defaults: its containers as processes with their arguments, volumes, user and tokens
 (local_pods.py). What it may do is enough, and one right less is told; an upgrade changes no count.
 """
+import http.client
 import os
+import ssl
 
 import pytest
 
@@ -108,3 +110,60 @@ def test_a_token_that_is_renewed_is_read_again(installed, shop):
     shop.load("web", 40)
     installed.pods.write_token(name, good)
     shop.scales_to("web", 4, seconds=120)
+
+
+def test_a_token_that_is_revoked(installed, shop):
+    """As when it expires: neapd, which looks at its file once a minute, meets a refusal, reads the file again, and goes on with the token
+    that is there by then, or as soon as it is."""
+    cluster, (name, neapd) = installed.cluster, installed.pods.process("neapd")
+    with open(os.path.join(installed.pods.folders[name], "token", "token")) as f:
+        of_the_pod = f.read()
+
+    def bound_to(secret):  # a token that is good while that Secret is there
+        root = "/api/v1/namespaces/neap-system"
+        shop.api.post(root + "/secrets", {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret}})
+        return shop.api.post(root + "/serviceaccounts/neap/token", {
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {
+                "expirationSeconds": 3600, "boundObjectRef": {"apiVersion": "v1", "kind": "Secret", "name": secret}}})["status"]["token"]
+
+    def revoke(secret, token):
+        shop.api.delete(f"/api/v1/namespaces/neap-system/secrets/{secret}")
+
+        context = ssl.create_default_context(cafile=cluster.authority.certificate)
+
+        def refused():  # the server remembers for ten seconds that it was good
+            connection = http.client.HTTPSConnection("127.0.0.1", cluster.port, context=context, timeout=10)
+            connection.request("GET", "/api/v1/namespaces/neap-system/configmaps", headers={"Authorization": f"Bearer {token}"})
+            status = connection.getresponse().status
+            connection.close()
+            return status == 401
+        wait_for(refused, 30, f"the token of {secret} to be refused")
+
+    def refusals():
+        return sum(value for series, value in cluster.stack.neapd_metrics(neapd).items()
+                   if series.startswith("neap_api_requests_total") and 'code="401"' in series)
+
+    tokens = {secret: bound_to(secret) for secret in ("first", "second")}
+    shop.workload("web")
+    shop.load("web", 20)
+    shop.autoscaler("web")
+    installed.pods.write_token(name, tokens["first"])
+    neapd.kill()  # its pod starts it anew, with that token
+    shop.scales_to("web", 2, seconds=60)
+    assert refusals() == 0
+
+    installed.pods.write_token(name, tokens["second"])
+    revoke("first", tokens["first"])
+    shop.load("web", 40)
+    shop.scales_to("web", 4, seconds=20)  # long before a minute is over
+    met = refusals()
+    assert met > 0, "the file was read before the token was refused: nothing was tested"
+
+    revoke("second", tokens["second"])
+    shop.load("web", 60)
+    met = refusals()
+    wait_for(lambda: refusals() > met, 60, "neapd to be refused")
+    assert shop.replicas("web") == 4
+    installed.pods.write_token(name, of_the_pod)
+    shop.scales_to("web", 6, seconds=20)
+    assert [count for _, count in shop.writes("web")] == [2, 4, 6] and neapd.running()
