@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <utility>
 
 #include "autoscaler/core/messages.h"
 
@@ -23,6 +24,10 @@ std::string_view ResultWords(core::ApplyResult::Kind kind) {
     default:
       return "";
   }
+}
+
+uint32_t HashOf(std::string_view text) {
+  return static_cast<uint32_t>(std::hash<std::string_view>()(text));
 }
 
 }  // namespace
@@ -54,7 +59,7 @@ std::string ReasonsOf(const core::Decision& decision) {
   return out;
 }
 
-bool DecisionLog::TakeReason(Last& last, size_t reasons, absl::Time now) {
+bool DecisionLog::TakeReason(Last& last, uint32_t reasons, absl::Time now) {
   if (reasons == last.reasons) return false;
   if (last.reasons_at != absl::InfinitePast()) {
     const auto seconds = static_cast<float>(absl::ToDoubleSeconds(now - last.reasons_at));
@@ -69,9 +74,10 @@ bool DecisionLog::TakeReason(Last& last, size_t reasons, absl::Time now) {
 
 void DecisionLog::OnDecision(const control::DecisionRecord& record, absl::Time now) {
   const core::Decision& decision = *record.decision;
-  Last& last = last_[record.uid];
+  base::Uid uid(record.uid);
+  Last& last = last_[uid];
   const std::string reasons = ReasonsOf(decision);
-  const size_t hash = std::hash<std::string>()(reasons);
+  const uint32_t hash = HashOf(reasons);
   const std::string asked =
       decision.verdict == core::Verdict::kComputed && decision.recommended != decision.desired
           ? fmt::format(": the metrics ask for {}", decision.recommended)
@@ -82,7 +88,7 @@ void DecisionLog::OnDecision(const control::DecisionRecord& record, absl::Time n
         decision.winner >= 0 && static_cast<size_t>(decision.winner) < record.seen->metrics.size()
             ? record.seen->metrics[decision.winner].spec
             : nullptr;
-    Change& change = changes_[record.uid];
+    Change& change = changes_[std::move(uid)];
     change.decision_id = record.decision_id;
     change.text =
         fmt::format("{}: {} {} {} -> {}", record.spec->key.Text(), record.spec->target.kind,
@@ -105,11 +111,12 @@ void DecisionLog::OnDecision(const control::DecisionRecord& record, absl::Time n
 
 void DecisionLog::OnOutcome(const control::OutcomeRecord& record, absl::Time now) {
   using Kind = core::ApplyResult::Kind;
-  const Change* found = changes_.Find(record.uid);
+  const base::Uid uid(record.uid);
+  const Change* found = changes_.Find(uid);
   if (found == nullptr || found->decision_id != record.decision_id) return;
   const Change change = *found;
-  changes_.Erase(record.uid);
-  Last& last = last_[record.uid];
+  changes_.Erase(uid);
+  Last& last = last_[uid];
   switch (record.result.kind) {
     case Kind::kNotTried:
       break;
@@ -118,7 +125,7 @@ void DecisionLog::OnOutcome(const control::OutcomeRecord& record, absl::Time now
       last.withheld = 0;
       break;
     case Kind::kWithheld: {  // decided anew each period: said once
-      const size_t hash = std::hash<std::string>()(change.text);
+      const uint32_t hash = HashOf(change.text);
       if (last.withheld == hash) break;
       last.withheld = hash;
       Say(Severity::kInfo, fmt::format("{} withheld (dry run): {}", change.text, change.why), now);

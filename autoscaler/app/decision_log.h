@@ -13,6 +13,7 @@
 
 #include "autoscaler/base/budget.h"
 #include "autoscaler/base/lookup.h"
+#include "autoscaler/base/uid.h"
 #include "autoscaler/control/messages.h"
 #include "autoscaler/telemetry/logging.h"
 
@@ -42,8 +43,8 @@ class DecisionLog {
 
   // What the log said last of an object. Kept small: there is one of it per object.
   struct Last {
-    size_t reasons = 0;   // hash of the reasons
-    size_t withheld = 0;  // hash of the change that was withheld
+    uint32_t reasons = 0;   // hash of the reasons
+    uint32_t withheld = 0;  // hash of the change that was withheld
     absl::Time reasons_at = absl::InfinitePast();
     float tokens = kReasonBurst;  // a bucket of lines about reasons
   };
@@ -54,12 +55,12 @@ class DecisionLog {
     std::string why;   // "pods metric rps above target"
   };
   // Whether the reasons are news to be said now.
-  static bool TakeReason(Last& last, size_t reasons, absl::Time now);
+  static bool TakeReason(Last& last, uint32_t reasons, absl::Time now);
   void Say(Severity severity, std::string_view line, absl::Time now);
 
   const Write write_;
-  base::StringLookup<Last> last_;       // by uid
-  base::StringLookup<Change> changes_;  // by uid
+  base::Lookup<base::Uid, Last> last_;
+  base::Lookup<base::Uid, Change> changes_;
   telemetry::Throttle events_{absl::Minutes(5)};
   base::Budget lines_{kPerSecond, kBurst};
   uint64_t left_out_ = 0;

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <set>
+#include <algorithm>
+#include <unordered_set>
 #include <utility>
 
+#include "autoscaler/kube/autoscaler_view.h"
 #include "autoscaler/kube/objects/status_json.h"
 
 namespace neap::app {
@@ -17,44 +19,51 @@ constexpr char kRivalReason[] = "TargetScaledByHPA";  // of conditions
 
 bool ObjectTable::Put(const std::string& uid, Object object) {
   base::MutexLock lock(mutex_);
-  const auto [at, fresh] = objects_.try_emplace(uid);
+  const auto [at, fresh] = objects_.try_emplace(base::Uid(uid));
   Entry& entry = at->second;
-  const bool news = entry.errors != object.errors || entry.warnings != object.warnings;
+  Said said{.errors = std::move(object.errors), .warnings = std::move(object.warnings)};
+  const bool news = entry.said == nullptr ? said != Said() : said != *entry.said;
   if (fresh) {  // later on, what was stored may be older than what we said since
     entry.dry_run = SinceOf(object.own_conditions, kube::objects::kDryRunCondition);
     entry.accepted = SinceOf(object.own_conditions, kube::objects::kAcceptedCondition);
   }
-  entry.source = std::move(object.source);
+  entry.source = SourceOf(object.source);
   entry.mode = object.mode;
-  entry.errors = std::move(object.errors);
-  entry.warnings = std::move(object.warnings);
+  if (news) entry.said = said == Said() ? nullptr : std::make_unique<const Said>(std::move(said));
   return news;
+}
+
+uint16_t ObjectTable::SourceOf(std::string_view source) {
+  const auto at = std::find(sources_.begin(), sources_.end(), source);
+  const auto index = static_cast<uint16_t>(at - sources_.begin());
+  if (at == sources_.end()) sources_.emplace_back(source);  // a handful: what the flags name
+  return index;
 }
 
 ObjectTable::Since ObjectTable::SinceOf(const std::vector<core::Condition>& stored,
                                         std::string_view type) {
   for (const core::Condition& condition : stored) {
     if (condition.type == type) {
-      return {.status = condition.status, .at = condition.last_transition};
+      return {.at = condition.last_transition, .status = condition.status};
     }
   }
   return {};
 }
 
 void ObjectTable::Date(core::Condition& condition, Since& since, absl::Time now) {
-  if (since.status != condition.status) since = {.status = condition.status, .at = now};
+  if (since.status != condition.status) since = {.at = now, .status = condition.status};
   condition.last_transition = since.at;
 }
 
 void ObjectTable::Apply(const std::string& source, const control::Message& message) {
   base::MutexLock lock(mutex_);
   if (const auto* gone = std::get_if<control::SpecGone>(&message)) {
-    objects_.erase(gone->uid);
+    objects_.erase(base::Uid(gone->uid));
   } else if (const auto* replaced = std::get_if<control::SpecsReplaced>(&message)) {
-    std::set<std::string_view> there;
-    for (const control::SpecChange& change : replaced->all) there.insert(change.uid);
-    std::erase_if(objects_, [&](const auto& entry) {
-      return entry.second.source == source && !there.contains(entry.first);
+    std::unordered_set<base::Uid> there;
+    for (const control::SpecChange& change : replaced->all) there.emplace(change.uid);
+    std::erase_if(objects_, [&, of = SourceOf(source)](const auto& entry) {
+      return entry.second.source == of && !there.contains(entry.first);
     });
   }
 }
@@ -62,19 +71,19 @@ void ObjectTable::Apply(const std::string& source, const control::Message& messa
 bool ObjectTable::Withheld(std::string_view uid) const {
   if (dry_run_) return true;
   base::MutexLock lock(mutex_);
-  const auto at = objects_.find(uid);
+  const auto at = objects_.find(base::Uid(uid));
   return at == objects_.end() || at->second.mode != Mode::kLive;
 }
 
 bool ObjectTable::InApi(std::string_view uid) const {
   base::MutexLock lock(mutex_);
-  const auto at = objects_.find(uid);
-  return at != objects_.end() && at->second.source == "api";
+  const auto at = objects_.find(base::Uid(uid));
+  return at != objects_.end() && sources_[at->second.source] == kube::kApiSource;
 }
 
 bool ObjectTable::SetRival(std::string_view uid, std::string why) {
   base::MutexLock lock(mutex_);
-  const auto at = objects_.find(uid);
+  const auto at = objects_.find(base::Uid(uid));
   if (at == objects_.end()) return false;
   std::unique_ptr<Rival>& rival = at->second.rival;
   if (why == (rival == nullptr ? "" : rival->why)) return false;
@@ -117,13 +126,14 @@ core::Condition ObjectTable::AcceptedOf(const Entry& object) {
   out.status = core::ConditionStatus::kTrue;
   out.reason = "Valid";
   out.message = "the object is valid";
-  if (!object.errors.empty()) {
+  if (object.said == nullptr) return out;
+  if (!object.said->errors.empty()) {
     out.status = core::ConditionStatus::kFalse;
     out.reason = "Invalid";
-    out.message = fmt::format("{}", fmt::join(object.errors, "; "));
-  } else if (!object.warnings.empty()) {
+    out.message = fmt::format("{}", fmt::join(object.said->errors, "; "));
+  } else {
     out.reason = "ValidWithWarnings";
-    out.message = fmt::format("{}", fmt::join(object.warnings, "; "));
+    out.message = fmt::format("{}", fmt::join(object.said->warnings, "; "));
   }
   return out;
 }
@@ -131,7 +141,7 @@ core::Condition ObjectTable::AcceptedOf(const Entry& object) {
 ObjectTable::FullStatus ObjectTable::Complete(std::string_view uid, core::Status status,
                                               absl::Time now) {
   base::MutexLock lock(mutex_);
-  const auto at = objects_.find(uid);
+  const auto at = objects_.find(base::Uid(uid));
   if (at == objects_.end()) return {.status = std::move(status), .own_conditions = {}};
   Entry& object = at->second;
   core::Condition dry_run = DryRunOf(object);
@@ -162,9 +172,9 @@ ObjectTable::Problems ObjectTable::ProblemsOf(std::string_view source) const {
   base::MutexLock lock(mutex_);
   Problems out;
   for (const auto& [uid, object] : objects_) {
-    if (object.source != source) continue;
-    out.errors += object.errors.size();
-    out.warnings += object.warnings.size();
+    if (object.said == nullptr || sources_[object.source] != source) continue;
+    out.errors += object.said->errors.size();
+    out.warnings += object.said->warnings.size();
   }
   return out;
 }

@@ -4,15 +4,16 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "autoscaler/base/mutex.h"
+#include "autoscaler/base/uid.h"
 #include "autoscaler/control/messages.h"
 #include "autoscaler/core/status.h"
 #include "autoscaler/kube/objects/objects.h"
@@ -66,23 +67,28 @@ class ObjectTable {
  private:
   // Since when a condition has the status that it has; its words are made anew each time.
   struct Since {
-    std::optional<core::ConditionStatus> status;  // nullopt: it was never said
     absl::Time at = absl::InfinitePast();
+    std::optional<core::ConditionStatus> status;  // nullopt: it was never said
   };
   struct Rival {
     std::string why;
     Since able;  // of AbleToScale
   };
-  // Kept small: there is one of it per object.
-  struct Entry {
-    std::string source;
-    kube::objects::Mode mode = kube::objects::Mode::kLive;
-    Since dry_run;
-    Since accepted;
-    std::unique_ptr<Rival> rival;
+  struct Said {
     std::vector<std::string> errors;
     std::vector<std::string> warnings;
+    bool operator==(const Said&) const = default;
   };
+  // Kept small: there is one of it per object.
+  struct Entry {
+    Since dry_run;
+    Since accepted;
+    std::unique_ptr<Rival> rival;      // null: there is none
+    std::unique_ptr<const Said> said;  // null: neither errors nor warnings
+    uint16_t source = 0;               // index of sources_
+    kube::objects::Mode mode = kube::objects::Mode::kLive;
+  };
+  uint16_t SourceOf(std::string_view source) NEAP_REQUIRES(mutex_);
   core::Condition DryRunOf(const Entry& entry) const;
   static core::Condition AcceptedOf(const Entry& entry);
   static Since SinceOf(const std::vector<core::Condition>& stored, std::string_view type);
@@ -90,7 +96,8 @@ class ObjectTable {
 
   const bool dry_run_;
   mutable base::Mutex mutex_;
-  std::map<std::string, Entry, std::less<>> objects_ NEAP_GUARDED_BY(mutex_);  // by uid
+  std::vector<std::string> sources_ NEAP_GUARDED_BY(mutex_);
+  std::unordered_map<base::Uid, Entry> objects_ NEAP_GUARDED_BY(mutex_);
 };
 
 }  // namespace neap::app

@@ -90,10 +90,18 @@ absl::Status AutoscalerView::Decode(api::JsonObject& object, Collection<Item>::I
   return absl::OkStatus();
 }
 
+AutoscalerView::Known& AutoscalerView::KnownOf(const core::ObjectKey& key) {
+  if (const auto at = known_.find(key); at != known_.end()) return **at;
+  auto known = std::make_unique<Known>();
+  known->own_key = std::make_unique<const core::ObjectKey>(key);
+  return **known_.insert(std::move(known)).first;
+}
+
 bool AutoscalerView::Take(Known& known, Item& item) const {
-  if (known.uid != item.news.uid) {
-    known = Known();
-    known.uid = item.news.uid;
+  if (base::Uid uid(item.news.uid); known.uid != uid) {
+    known = {.uid = std::move(uid),
+             .spec = nullptr,
+             .own_key = std::make_unique<const core::ObjectKey>(item.news.key)};
   }
   const bool same_generation = known.generation == item.generation && item.generation != 0;
   known.generation = item.generation;
@@ -107,26 +115,27 @@ bool AutoscalerView::Take(Known& known, Item& item) const {
                       known.mode != item.news.mode;
   known.refused = false;
   if (is_new) known.spec = std::move(item.spec);
+  known.own_key.reset();
   known.mode = item.news.mode;
   return is_new;
 }
 
 control::SpecChange AutoscalerView::ChangeOf(const Known& known, const ObjectNews& news) {
-  return {.uid = known.uid,
+  return {.uid = news.uid,
           .spec = known.spec,
           .status = news.status,
           .source = std::string(kApiSource)};
 }
 
 void AutoscalerView::Replaced(std::vector<Collection<Item>::Item> all) {
-  std::map<core::ObjectKey, Known> before = std::exchange(known_, {});
+  auto before = std::exchange(known_, {});
   control::SpecsReplaced message{.source = std::string(kApiSource), .all = {}};
   std::vector<ObjectNews> refused;
   for (auto& [ns, name, item] : all) {
-    Known& known = known_[item.news.key];
     if (const auto at = before.find(item.news.key); at != before.end()) {
-      known = std::move(at->second);
+      known_.insert(before.extract(at));
     }
+    Known& known = KnownOf(item.news.key);
     if (Take(known, item)) news_(item.news);
     if (known.refused && !item.news.errors.empty()) {
       item.news.mode = known.mode;
@@ -139,9 +148,10 @@ void AutoscalerView::Replaced(std::vector<Collection<Item>::Item> all) {
 }
 
 void AutoscalerView::Changed(Collection<Item>::Item item) {
-  Known& known = known_[item.value.news.key];
-  if (!known.uid.empty() && known.uid != item.value.news.uid) {  // another object of that name
-    context_.sink(control::SpecGone{known.uid});
+  Known& known = KnownOf(item.value.news.key);
+  // Another object of that name.
+  if (!known.uid.empty() && known.uid != base::Uid(item.value.news.uid)) {
+    context_.sink(control::SpecGone{known.uid.Text()});
   }
   if (Take(known, item.value)) {
     news_(item.value.news);
@@ -156,9 +166,9 @@ void AutoscalerView::Changed(Collection<Item>::Item item) {
 }
 
 void AutoscalerView::Deleted(const std::string& ns, const std::string& name) {
-  const auto at = known_.find({ns, name});
+  const auto at = known_.find(core::ObjectKey{ns, name});
   if (at == known_.end()) return;
-  context_.sink(control::SpecGone{at->second.uid});
+  context_.sink(control::SpecGone{(*at)->uid.Text()});
   known_.erase(at);
 }
 

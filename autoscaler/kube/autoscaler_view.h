@@ -11,11 +11,12 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
+#include "autoscaler/base/uid.h"
 #include "autoscaler/kube/collection.h"
 #include "autoscaler/kube/context.h"
 #include "autoscaler/kube/objects/objects.h"
@@ -49,18 +50,37 @@ class AutoscalerView {
     std::shared_ptr<const core::AutoscalerSpec> spec;  // null: refused
     int64_t generation = 0;
   };
+  // Kept small: there is one of it per object.
   struct Known {
-    std::string uid;
+    base::Uid uid;
     std::shared_ptr<const core::AutoscalerSpec> spec;  // in force; null: refused since it came
-    objects::Mode mode = objects::Mode::kLive;
+    std::unique_ptr<const core::ObjectKey>
+        own_key;  // set as long as there is no spec, which has it
     int64_t generation = 0;
+    objects::Mode mode = objects::Mode::kLive;
     bool refused = false;
+
+    const core::ObjectKey& key() const { return spec != nullptr ? spec->key : *own_key; }
+  };
+  struct ByKey {
+    using is_transparent = void;
+    static const core::ObjectKey& KeyOf(const core::ObjectKey& key) { return key; }
+    static const core::ObjectKey& KeyOf(const std::unique_ptr<Known>& known) {
+      return known->key();
+    }
+    size_t operator()(const auto& of) const {
+      const core::ObjectKey& key = KeyOf(of);
+      const std::hash<std::string> hash;
+      return hash(key.ns) * 31 + hash(key.name);
+    }
+    bool operator()(const auto& a, const auto& b) const { return KeyOf(a) == KeyOf(b); }
   };
 
   absl::Status Decode(api::JsonObject& object, Collection<Item>::Item* out) const;
   void Replaced(std::vector<Collection<Item>::Item> all);
   void Changed(Collection<Item>::Item item);
   void Deleted(const std::string& ns, const std::string& name);
+  Known& KnownOf(const core::ObjectKey& key);  // made when new
   // Takes in what came of an object. True: its spec or mode is new.
   bool Take(Known& known, Item& item) const;
   static control::SpecChange ChangeOf(const Known& known, const ObjectNews& news);
@@ -68,7 +88,7 @@ class AutoscalerView {
   const Context context_;
   const objects::DecodeOptions decode_;
   const std::function<void(const ObjectNews&)> news_;
-  std::map<core::ObjectKey, Known> known_;  // the http::Client's thread
+  std::unordered_set<std::unique_ptr<Known>, ByKey, ByKey> known_;  // the http::Client's thread
   std::unique_ptr<Collection<Item>> collection_;
 };
 

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <deque>
-#include <map>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 
 #include "autoscaler/base/budget.h"
 #include "autoscaler/base/status.h"
+#include "autoscaler/base/uid.h"
 
 namespace neap::kube {
 namespace {
@@ -33,19 +34,23 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
   Impl(const Context& context, StatusWriterOptions options)
       : context_(context), options_(options), requests_(options.per_second, options.burst) {}
 
-  void Add(core::ObjectKey key, std::string uid, size_t headline, std::string json) {
+  void Add(core::ObjectKey key, const base::Uid& uid, size_t headline, std::string json) {
     if (closed_) return;
     Object& object = objects_[uid];
-    object.key = std::move(key);
     object.used_at = clock_.Elapsed();
-    if (object.waiting.empty() && !object.in_flight && HashOf(json) == object.written) return;
+    if (object.work == nullptr) {
+      if (HashOf(json) == object.written) return;
+      object.work = std::make_unique<Work>();
+    }
+    Work& work = *object.work;
     const bool urgent = headline != object.headline;
-    object.waiting = std::move(json);
+    work.key = std::move(key);
+    work.waiting = std::move(json);
     object.headline = headline;
-    if (!object.queued && !object.in_flight && object.retry == 0) {
-      object.queued = true;
+    if (!work.queued && !work.in_flight && work.retry == 0) {
+      work.queued = true;
       (urgent ? urgent_ : routine_).push_back(uid);
-    } else if (object.queued && urgent) {
+    } else if (work.queued && urgent) {
       if (const auto at = std::find(routine_.begin(), routine_.end(), uid); at != routine_.end()) {
         routine_.erase(at);
         urgent_.push_back(uid);
@@ -58,15 +63,20 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
   http::Client& http() { return context_.client->http(); }
 
  private:
-  struct Object {
+  // A status that waits or is under way: of few objects at a time.
+  struct Work {
     core::ObjectKey key;
-    size_t headline = 0;  // of the latest status given
     std::string waiting;  // JSON to be written, "" = none
-    size_t written = 0;   // hash of the JSON that the server has from us, 0 = none
     bool queued = false;
     bool in_flight = false;
     http::Id retry = 0;  // the timer until the next attempt, 0 = none
     int failures = 0;    // in a row
+  };
+  // Kept small: there is one of it per object.
+  struct Object {
+    size_t headline = 0;         // of the latest status given
+    size_t written = 0;          // hash of the JSON that the server has from us, 0 = none
+    std::unique_ptr<Work> work;  // null: there is nothing to do
     absl::Duration used_at;
   };
 
@@ -76,8 +86,8 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
     while (running_ < options_.at_a_time && (!urgent_.empty() || !routine_.empty())) {
       if (!requests_.Has()) return WaitForBudget(requests_.When(1) - now);
       requests_.Take();
-      std::deque<std::string>& queue = urgent_.empty() ? routine_ : urgent_;
-      const std::string uid = std::move(queue.front());
+      std::deque<base::Uid>& queue = urgent_.empty() ? routine_ : urgent_;
+      const base::Uid uid = std::move(queue.front());
       queue.pop_front();
       Send(uid);
     }
@@ -92,52 +102,62 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
     });
   }
 
-  void Send(const std::string& uid) {
-    Object& object = objects_.at(uid);
-    object.queued = false;
-    object.in_flight = true;
+  void Send(const base::Uid& uid) {
+    Work& work = *objects_.at(uid).work;
+    work.queued = false;
+    work.in_flight = true;
     ++running_;
-    std::string sent = std::exchange(object.waiting, {});
-    std::string body =
-        fmt::format(R"({{"metadata":{{"uid":{}}},"status":{}}})", nlohmann::json(uid).dump(), sent);
+    const std::string uid_text = uid.Text();
+    std::string sent = std::exchange(work.waiting, {});
+    std::string body = fmt::format(R"({{"metadata":{{"uid":{}}},"status":{}}})",
+                                   nlohmann::json(uid_text).dump(), sent);
     context_.client->Send({.method = "PATCH",
                            .path = api::ResourcePath("neap.dev", "v1alpha1", "autoscalers",
-                                                     object.key.ns, object.key.name, "status"),
+                                                     work.key.ns, work.key.name, "status"),
                            .body = std::move(body),
                            .content_type = api::kMergePatch,
                            .timeout = options_.timeout,
-                           .may_send = context_.MaySend(uid)},
+                           .may_send = context_.MaySend(uid_text)},
                           [self = shared_from_this(), uid,
                            sent = std::move(sent)](absl::StatusOr<api::Reply> reply) mutable {
                             if (!self->closed_) self->OnReply(uid, std::move(sent), reply.status());
                           });
   }
 
-  void OnReply(const std::string& uid, std::string sent, const absl::Status& status) {
+  void OnReply(const base::Uid& uid, std::string sent, const absl::Status& status) {
     --running_;
     const auto at = objects_.find(uid);
     Object& object = at->second;
-    object.in_flight = false;
+    Work& work = *object.work;
+    work.in_flight = false;
     object.used_at = clock_.Elapsed();
     object.written = 0;  // unless it is known to be there
     if (status.ok()) {
-      object.failures = 0;
+      work.failures = 0;
       object.written = HashOf(sent);
-      if (object.waiting == sent) object.waiting.clear();
+      if (work.waiting == sent) work.waiting.clear();
     } else if (absl::IsNotFound(status) || absl::IsAborted(status)) {
       // Deleted, another object of that name, or another process's by now: nobody misses it.
-      if (object.waiting.empty()) objects_.erase(at);
-    } else {
-      context_.Report("status of " + object.key.Text(), status);
-      if (IsPassing(status)) {
-        if (object.waiting.empty()) object.waiting = std::move(sent);
-        RetryLater(uid, object, status);
+      if (work.waiting.empty()) {
+        objects_.erase(at);
         Pump();
         return;
       }
-      object.failures = 0;  // refused: the next status may please better
+    } else {
+      context_.Report("status of " + work.key.Text(), status);
+      if (IsPassing(status)) {
+        if (work.waiting.empty()) work.waiting = std::move(sent);
+        RetryLater(uid, work, status);
+        Pump();
+        return;
+      }
+      work.failures = 0;  // refused: the next status may please better
     }
-    if (objects_.contains(uid) && !object.waiting.empty()) Queue(uid, object);
+    if (work.waiting.empty()) {
+      object.work.reset();
+    } else {
+      Queue(uid, work);
+    }
     Sweep();
     Pump();
   }
@@ -151,25 +171,25 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
     return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
   }
 
-  void RetryLater(const std::string& uid, Object& object, const absl::Status& status) {
+  void RetryLater(const base::Uid& uid, Work& work, const absl::Status& status) {
     absl::Duration delay = options_.retry_min;
-    for (int i = 0; i < object.failures && delay < options_.retry_max; ++i) delay *= 2;
+    for (int i = 0; i < work.failures && delay < options_.retry_max; ++i) delay *= 2;
     delay = std::min(delay, options_.retry_max);
     if (const auto error = api::ApiErrorOf(status); error && error->retry_after) {
       delay = std::max(delay, *error->retry_after);
     }
-    ++object.failures;
-    object.retry = http().After(delay, [self = shared_from_this(), uid] {
+    ++work.failures;
+    work.retry = http().After(delay, [self = shared_from_this(), uid] {
       if (self->closed_) return;
-      Object& again = self->objects_.at(uid);
+      Work& again = *self->objects_.at(uid).work;
       again.retry = 0;
       self->Queue(uid, again);
       self->Pump();
     });
   }
 
-  void Queue(const std::string& uid, Object& object) {
-    object.queued = true;
+  void Queue(const base::Uid& uid, Work& work) {
+    work.queued = true;
     routine_.push_back(uid);
   }
 
@@ -180,8 +200,7 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
     const absl::Duration now = clock_.Elapsed();
     std::erase_if(objects_, [&](const auto& entry) {
       const Object& object = entry.second;
-      return !object.queued && !object.in_flight && object.retry == 0 &&
-             now - object.used_at > options_.forget_after;
+      return object.work == nullptr && now - object.used_at > options_.forget_after;
     });
     sweep_at_ = std::max(kSweepFrom, objects_.size() * 2);
   }
@@ -189,10 +208,10 @@ class StatusWriter::Impl : public std::enable_shared_from_this<Impl> {
   const Context context_;
   const StatusWriterOptions options_;
   const base::Clock clock_;
-  std::map<std::string, Object> objects_;  // by uid
+  std::unordered_map<base::Uid, Object> objects_;
   size_t sweep_at_ = kSweepFrom;
-  std::deque<std::string> urgent_;
-  std::deque<std::string> routine_;
+  std::deque<base::Uid> urgent_;
+  std::deque<base::Uid> routine_;
   size_t running_ = 0;
   base::Budget requests_;
   bool timer_pending_ = false;
@@ -208,10 +227,10 @@ StatusWriter::~StatusWriter() {
 
 void StatusWriter::Write(const control::WriteStatus& status) {
   if (status.kind != core::ObjectKind::kAutoscaler) return;  // other kinds are others' to write
-  impl_->http().After(
-      absl::ZeroDuration(),
-      [impl = impl_, key = status.key, uid = status.uid, headline = HeadlineOf(status.status),
-       json = encode_(status)] { impl->Add(key, uid, headline, json); });
+  impl_->http().After(absl::ZeroDuration(),
+                      [impl = impl_, key = status.key, uid = base::Uid(status.uid),
+                       headline = HeadlineOf(status.status),
+                       json = encode_(status)] { impl->Add(key, uid, headline, json); });
 }
 
 }  // namespace neap::kube
