@@ -323,6 +323,19 @@ OpenedTrigger::OpenedTrigger(const control::TriggerOpened& opened) : error(opene
   }
 }
 
+size_t OpenedTrigger::ByValue::operator()(
+    const std::shared_ptr<const OpenedTrigger>& opened) const {
+  size_t hash = 0;
+  const auto add = [&hash](size_t more) { hash = hash * 31 + more; };
+  for (const Metric& metric : opened->metrics) {
+    add(std::hash<std::string>()(metric.name));
+    add(static_cast<size_t>(metric.target.average_value.value_or(0)));
+    add(static_cast<size_t>(metric.target.value.value_or(0)));
+  }
+  if (opened->error) add(std::hash<std::string>()(opened->error->message));
+  return hash;
+}
+
 control::TriggerReading CheckReading(const pb::Reading& reading, std::string_view type,
                                      const OpenedTrigger& opened, absl::Time received,
                                      Violations& violations) {

@@ -21,6 +21,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,8 +52,7 @@ absl::StatusOr<std::vector<core::MetricSpec>> CheckMetrics(
     const google::protobuf::RepeatedPtrField<pb::MetricSpec>& metrics, bool zero_targets,
     Violations& violations);
 
-// What the readings of a trigger are judged by: what CheckStatus made of it, in a third of the
-// room, since it is kept for every trigger.
+// What the readings of a trigger are judged by: what CheckStatus made of it, without the rest.
 struct OpenedTrigger {
   struct Metric {
     std::string name;
@@ -66,6 +66,14 @@ struct OpenedTrigger {
   OpenedTrigger() = default;
   OpenedTrigger(const control::TriggerOpened& opened);  // implicit: it is the same, but smaller
   bool operator==(const OpenedTrigger&) const = default;
+
+  struct ByValue {  // hash and equality of what a pointer points to
+    size_t operator()(const std::shared_ptr<const OpenedTrigger>& opened) const;
+    bool operator()(const std::shared_ptr<const OpenedTrigger>& a,
+                    const std::shared_ptr<const OpenedTrigger>& b) const {
+      return *a == *b;
+    }
+  };
 };
 
 // Every metric of `opened` is in the result once, with a value or an error, or the result is one

@@ -143,7 +143,7 @@ void Endpoint::OpenWatch() {
            }});
   std::vector<std::string> all;
   all.reserve(triggers_.size());
-  for (const auto& [id, trigger] : triggers_) all.push_back(id);
+  triggers_.ForEach([&](const Trigger& trigger) { all.push_back(trigger.subscription->id); });
   SendSet(all, {}, /*whole=*/true);
   for (const auto& [key, round] : rounds_) SendPoll(round);
   context_.loop.After(context_.options.silence_limit / 4, [this, session] {
@@ -214,10 +214,10 @@ void Endpoint::EndSession(const absl::Status& why) {
   now_.last_error_at = context_.clock.Now();
 
   FailRounds(down_error_);
-  for (auto& [id, trigger] : triggers_) {
+  triggers_.ForEach([this](Trigger& trigger) {
     trigger.acknowledged = false;
     AnnounceUnavailable(trigger);
-  }
+  });
   if (lasted) attempts_ = 0;
   const absl::Duration longest = context_.options.last_backoff;
   const bool unreachable = !was_connected && why.code() == absl::StatusCode::kUnavailable;

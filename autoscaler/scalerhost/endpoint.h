@@ -25,6 +25,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "autoscaler/base/clock.h"
@@ -35,6 +36,7 @@
 #include "autoscaler/scalerhost/connection.h"
 #include "autoscaler/scalerhost/host.h"
 #include "autoscaler/scalerhost/loop.h"
+#include "autoscaler/scalerhost/trigger_table.h"
 
 namespace neap::scalerhost {
 
@@ -54,9 +56,6 @@ struct EndpointContext {
   // types() has changed, or the first attempt to connect is decided.
   std::function<void()> changed;
 };
-
-// Control, Host and Endpoint share what control asked for.
-using SharedSubscription = std::shared_ptr<const control::Subscription>;
 
 class Endpoint {
  public:
@@ -86,13 +85,12 @@ class Endpoint {
 
   struct Trigger {
     SharedSubscription subscription;
-    uint64_t generation = 0;    // of the set that carried it in this session
+    std::shared_ptr<const OpenedTrigger> opened;  // what control was told; null: nothing yet
+    uint64_t generation = 0;                      // of the set that carried it in this session
+    uint64_t asked_generation = 0;                // `generation` when the poll on its way was sent
+    uint64_t round = 0;                           // that waits for an answer; 0: none
+    uint64_t answered_round = 0;                  // the last that the scaler itself answered
     bool acknowledged = false;  // in this session; `opened` is then the scaler's word
-    OpenedTrigger opened;
-    bool announced = false;         // control was told `opened`
-    uint64_t asked_generation = 0;  // `generation` when the poll on its way was sent
-    uint64_t round = 0;             // that waits for an answer; 0: none
-    uint64_t answered_round = 0;    // the last that the scaler itself answered
   };
   struct Round {  // a Poll on its way
     uint64_t round = 0;
@@ -134,7 +132,7 @@ class Endpoint {
   void OnReading(const pb::Reading& reading, absl::Time received);
   control::TriggerReading Judge(const pb::Reading& reading, const Trigger& trigger,
                                 absl::Time received);
-  std::vector<std::string> Unanswered(const Round& round) const;
+  std::vector<std::string> Unanswered(const Round& round);
   void OnDeadline(uint64_t key);
   void Answer(Trigger& trigger, control::TriggerReading reading);
   void Fail(Trigger& trigger, core::ReadingError error);
@@ -142,6 +140,8 @@ class Endpoint {
   void FailRounds(const core::ReadingError& error);
 
   void Announce(Trigger& trigger, control::TriggerOpened opened);
+  // The one of that value which triggers share.
+  std::shared_ptr<const OpenedTrigger> Share(OpenedTrigger opened);
   void Deliver(control::TriggerReading reading);
   void Count(Violation violation);
   void ReportNewViolations();
@@ -162,7 +162,13 @@ class Endpoint {
   int attempts_ = 0;                                // since the last session that lasted
   std::optional<absl::Duration> unanswered_since_;  // a poll was sent then, and nothing came after
 
-  std::map<std::string, Trigger, std::less<>> triggers_;
+  TriggerTable<Trigger> triggers_;
+  // Most triggers of a fleet are alike in this. Those that nobody shares any more are dropped when
+  // there are `sweep_opened_at_`.
+  std::unordered_set<std::shared_ptr<const OpenedTrigger>, OpenedTrigger::ByValue,
+                     OpenedTrigger::ByValue>
+      opened_;
+  size_t sweep_opened_at_ = 64;
   uint64_t generation_ = 0;  // of the last set sent, over all sessions
   std::deque<SentSet> sent_sets_;
 

@@ -27,15 +27,14 @@ void Endpoint::Poll(uint64_t round, std::vector<std::string> ids, absl::Duration
   std::vector<std::string> taken;
   taken.reserve(ids.size());
   for (std::string& id : ids) {
-    const auto found = triggers_.find(id);
-    if (found == triggers_.end() || found->second.round == round) continue;  // twice in one poll
-    if (found->second.round != 0) {
+    Trigger* found = triggers_.Find(id);
+    if (found == nullptr || found->round == round) continue;  // twice in one poll
+    if (found->round != 0) {
       ++now_.counters.timeouts;
-      Fail(found->second,
-           {.kind = core::ErrorKind::kTimeout,
-            .message = fmt::format("scaler {}: no answer before the next poll", address_)});
+      Fail(*found, {.kind = core::ErrorKind::kTimeout,
+                    .message = fmt::format("scaler {}: no answer before the next poll", address_)});
     }
-    found->second.round = round;
+    found->round = round;
     taken.push_back(std::move(id));
   }
   now_.counters.polls += taken.size();
@@ -65,11 +64,10 @@ void Endpoint::Poll(uint64_t round, std::vector<std::string> ids, absl::Duration
 
 void Endpoint::GiveUp(const std::vector<std::string>& ids) {
   for (const std::string& id : ids) {
-    const auto found = triggers_.find(id);
-    if (found == triggers_.end() || found->second.round == 0) continue;
-    Fail(found->second,
-         {.kind = core::ErrorKind::kUnavailable,
-          .message = fmt::format("scaler {}: it serves the trigger no longer", address_)});
+    Trigger* found = triggers_.Find(id);
+    if (found == nullptr || found->round == 0) continue;
+    Fail(*found, {.kind = core::ErrorKind::kUnavailable,
+                  .message = fmt::format("scaler {}: it serves the trigger no longer", address_)});
   }
   Publish();
 }
@@ -78,11 +76,11 @@ absl::Duration Endpoint::Left(const Round& round) const {
   return round.deadline - context_.clock.Elapsed();
 }
 
-std::vector<std::string> Endpoint::Unanswered(const Round& round) const {
+std::vector<std::string> Endpoint::Unanswered(const Round& round) {
   std::vector<std::string> ids;
   for (const std::string& id : round.ids) {
-    const auto found = triggers_.find(id);
-    if (found != triggers_.end() && found->second.round == round.round) ids.push_back(id);
+    const Trigger* found = triggers_.Find(id);
+    if (found != nullptr && found->round == round.round) ids.push_back(id);
   }
   return ids;
 }
@@ -109,7 +107,7 @@ void Endpoint::SendPoll(const Round& round) {
     bytes = 0;
   };
   for (const std::string& id : ids) {
-    Trigger& trigger = triggers_.at(id);
+    Trigger& trigger = triggers_.At(id);
     trigger.asked_generation = trigger.generation;
     if (bytes > 0 && bytes + id.size() + kFieldOverhead > kFrameBudget) flush();
     bytes += id.size() + kFieldOverhead;
@@ -143,7 +141,7 @@ void Endpoint::StartQueuedReads() {
     pb::ReadRequest request;
     size_t bytes = 0;
     for (size_t i = 0; i < batch.ids.size(); ++i) {
-      pb::Trigger wire = ToWire(*triggers_.at(batch.ids[i]).subscription);
+      pb::Trigger wire = ToWire(*triggers_.At(batch.ids[i]).subscription);
       bytes += wire.ByteSizeLong() + kFieldOverhead;
       if (i > 0 && bytes > kFrameBudget) {  // the rest goes into a call of its own
         const auto rest = batch.ids.begin() + static_cast<ptrdiff_t>(i);
@@ -192,11 +190,11 @@ void Endpoint::TakeAnswer(const Round& batch, const pb::ReadResponse& answer, ab
   std::map<std::string_view, std::vector<const pb::Reading*>> readings;
   for (const std::string& id : batch.ids) readings[id];
   for (const pb::TriggerStatus& status : answer.statuses()) {
-    const auto found = triggers_.find(status.trigger_id());
+    Trigger* found = triggers_.Find(status.trigger_id());
     if (!readings.contains(status.trigger_id())) {
       Count(Violation::kUnknownId);
-    } else if (found != triggers_.end()) {  // else it was removed meanwhile
-      Acknowledge(found->second, status);
+    } else if (found != nullptr) {  // else it was removed meanwhile
+      Acknowledge(*found, status);
     }
   }
   for (const pb::Reading& reading : answer.readings()) {
@@ -208,32 +206,31 @@ void Endpoint::TakeAnswer(const Round& batch, const pb::ReadResponse& answer, ab
     }
   }
   for (const auto& [id, found] : readings) {
-    const auto trigger = triggers_.find(id);
-    if (trigger == triggers_.end()) continue;
-    if (trigger->second.round != batch.round) {
+    Trigger* trigger = triggers_.Find(id);
+    if (trigger == nullptr) continue;
+    if (trigger->round != batch.round) {
       if (!found.empty()) Count(Violation::kLateAnswer);
     } else if (found.size() == 1) {
-      control::TriggerReading reading = Judge(*found.front(), trigger->second, received);
+      control::TriggerReading reading = Judge(*found.front(), *trigger, received);
       reading.round = batch.round;  // 0 in a Read
-      Answer(trigger->second, std::move(reading));
+      Answer(*trigger, std::move(reading));
     } else {
       Count(found.empty() ? Violation::kMissingAnswer : Violation::kDuplicateAnswer);
-      Fail(trigger->second,
-           {.kind = core::ErrorKind::kBadAnswer,
-            .message = found.empty() ? "bad answer of the scaler: the trigger is missing"
-                                     : "bad answer of the scaler: the trigger twice"});
+      Fail(*trigger, {.kind = core::ErrorKind::kBadAnswer,
+                      .message = found.empty() ? "bad answer of the scaler: the trigger is missing"
+                                               : "bad answer of the scaler: the trigger twice"});
     }
   }
 }
 
 void Endpoint::OnReading(const pb::Reading& reading, absl::Time received) {
-  const auto found = triggers_.find(reading.trigger_id());
-  if (found == triggers_.end()) {
+  Trigger* found = triggers_.Find(reading.trigger_id());
+  if (found == nullptr) {
     // Of an older set it may be one that was removed since.
     if (reading.generation() >= generation_) Count(Violation::kUnknownId);
     return;
   }
-  Trigger& trigger = found->second;
+  Trigger& trigger = *found;
   if (reading.round() == 0) {
     // Read under an older set: of the trigger as it was. The contract drops it.
     if (reading.generation() < trigger.generation) return;
@@ -264,7 +261,9 @@ control::TriggerReading Endpoint::Judge(const pb::Reading& reading, const Trigge
   if (!trigger.acknowledged && !reading.has_error()) {
     return refuse(Violation::kReadingBeforeStatus, "a reading of a trigger without status");
   }
-  return CheckReading(reading, trigger.subscription->type, trigger.opened, received,
+  static const OpenedTrigger kUnopened;
+  return CheckReading(reading, trigger.subscription->type,
+                      trigger.opened != nullptr ? *trigger.opened : kUnopened, received,
                       now_.counters.violations);
 }
 
@@ -280,7 +279,7 @@ void Endpoint::OnDeadline(uint64_t key) {
 
 size_t Endpoint::FailRound(const Round& round, const core::ReadingError& error) {
   const std::vector<std::string> ids = Unanswered(round);
-  for (const std::string& id : ids) Fail(triggers_.at(id), error);
+  for (const std::string& id : ids) Fail(triggers_.At(id), error);
   return ids.size();
 }
 

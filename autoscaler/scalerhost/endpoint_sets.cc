@@ -13,16 +13,15 @@ void Endpoint::Change(const std::vector<SharedSubscription>& put,
                       const std::vector<std::string>& remove) {
   std::vector<std::string> removed;
   for (const std::string& id : remove) {
-    if (triggers_.erase(id) > 0) removed.push_back(id);
+    if (triggers_.Erase(id)) removed.push_back(id);
   }
   std::vector<std::string> changed;
   for (const SharedSubscription& subscription : put) {
     changed.push_back(subscription->id);
-    Trigger& trigger = triggers_[subscription->id];
+    const auto [trigger, fresh] = triggers_.Put(subscription);
     // With another interval it is still the same query: what is known of it and what is on its way
     // stay good.
-    if (trigger.subscription == nullptr ||
-        !control::SameQuery(*trigger.subscription, *subscription)) {
+    if (!fresh && !control::SameQuery(*trigger.subscription, *subscription)) {
       if (trigger.round != 0) {
         Fail(trigger, {.kind = core::ErrorKind::kUnavailable,
                        .message = "the trigger was changed while it was read"});
@@ -63,7 +62,7 @@ void Endpoint::SendSet(const std::vector<std::string>& put, const std::vector<st
     frame.mutable_set()->add_remove(id);
   }
   for (const std::string& id : put) {
-    Trigger& trigger = triggers_.at(id);
+    Trigger& trigger = triggers_.At(id);
     trigger.generation = generation_;
     pb::Trigger wire = ToWire(*trigger.subscription);
     make_room(wire.ByteSizeLong() + kFieldOverhead);
@@ -80,12 +79,12 @@ void Endpoint::OnSetStatus(const pb::SetStatus& status) {
     return;
   }
   for (const pb::TriggerStatus& one : status.triggers()) {
-    const auto found = triggers_.find(one.trigger_id());
-    if (found == triggers_.end()) {
+    Trigger* found = triggers_.Find(one.trigger_id());
+    if (found == nullptr) {
       // Of an older set it may be one that was removed since.
       if (status.generation() == generation_) Count(Violation::kUnknownId);
-    } else if (found->second.generation <= status.generation()) {
-      Acknowledge(found->second, one);
+    } else if (found->generation <= status.generation()) {
+      Acknowledge(*found, one);
     }
   }
   acknowledged_generation_ = std::max(acknowledged_generation_, status.generation());
@@ -99,11 +98,11 @@ void Endpoint::Acknowledge(Trigger& trigger, const pb::TriggerStatus& status) {
 // A status may come in several frames, so what is missing is known only after a time.
 void Endpoint::RefuseUnacknowledged(const SentSet& set) {
   for (const std::string& id : set.ids) {
-    const auto found = triggers_.find(id);
-    if (found == triggers_.end() || found->second.acknowledged) continue;
-    if (found->second.generation != set.generation) continue;  // put again since
+    Trigger* found = triggers_.Find(id);
+    if (found == nullptr || found->acknowledged) continue;
+    if (found->generation != set.generation) continue;  // put again since
     Count(Violation::kMissingAnswer);
-    Announce(found->second,
+    Announce(*found,
              {.trigger_id = id,
               .metrics = {},
               .error = core::ReadingError{
@@ -115,16 +114,23 @@ void Endpoint::RefuseUnacknowledged(const SentSet& set) {
 
 void Endpoint::AnnounceUnavailable(Trigger& trigger) {
   // Of a trigger that was open, what it measures is still known.
-  if (trigger.announced) return;
+  if (trigger.opened != nullptr) return;
   Announce(trigger, {.trigger_id = trigger.subscription->id, .metrics = {}, .error = down_error_});
 }
 
 void Endpoint::Announce(Trigger& trigger, control::TriggerOpened opened) {
   OpenedTrigger kept = opened;
-  const bool same = trigger.announced && trigger.opened == kept;
-  trigger.opened = std::move(kept);
-  trigger.announced = true;
-  if (!same) context_.sink(std::move(opened));
+  if (trigger.opened != nullptr && *trigger.opened == kept) return;
+  trigger.opened = Share(std::move(kept));
+  context_.sink(std::move(opened));
+}
+
+std::shared_ptr<const OpenedTrigger> Endpoint::Share(OpenedTrigger opened) {
+  if (opened_.size() >= sweep_opened_at_) {
+    std::erase_if(opened_, [](const auto& one) { return one.use_count() == 1; });
+    sweep_opened_at_ = std::max<size_t>(64, opened_.size() * 2);
+  }
+  return *opened_.insert(std::make_shared<const OpenedTrigger>(std::move(opened))).first;
 }
 
 }  // namespace neap::scalerhost

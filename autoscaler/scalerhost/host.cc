@@ -14,6 +14,7 @@
 #include "autoscaler/scalerhost/connection.h"
 #include "autoscaler/scalerhost/endpoint.h"
 #include "autoscaler/scalerhost/loop.h"
+#include "autoscaler/scalerhost/trigger_table.h"
 #include "autoscaler/scalerhost/wire.h"
 
 namespace neap::scalerhost {
@@ -102,8 +103,8 @@ class Host::Impl {
  private:
   struct Trigger {
     SharedSubscription subscription;
-    Endpoint* endpoint = nullptr;               // nullptr: nobody reads it
-    std::optional<core::ReadingError> refusal;  // then why, as control was told
+    Endpoint* endpoint = nullptr;                       // nullptr: nobody reads it
+    std::unique_ptr<const core::ReadingError> refusal;  // then why, as control was told
   };
   struct HeldPoll {  // of types whose scaler may still be connecting
     uint64_t round = 0;
@@ -140,7 +141,7 @@ class Host::Impl {
   std::map<std::string, Endpoint*> explicit_;  // by type
   std::vector<Endpoint*> scalers_;             // whose Describe says what they serve, in order
   std::map<std::string, Endpoint*, std::less<>> routes_;  // by type, both of the above
-  std::map<std::string, Trigger, std::less<>> triggers_;  // by id
+  TriggerTable<Trigger> triggers_;
   std::vector<HeldPoll> held_;
   std::set<std::string> warned_;  // "type address" of second servers
 
@@ -217,7 +218,7 @@ void Host::Impl::OnEndpointChanged() {
   RebuildRoutes();
   WarnOfSecondServers();
   std::map<Endpoint*, Move> moves;
-  for (auto& [id, trigger] : triggers_) Route(trigger, moves);
+  triggers_.ForEach([&](Trigger& trigger) { Route(trigger, moves); });
   Apply(std::move(moves));
   PublishTypes();
   ReleaseHeld();
@@ -286,8 +287,8 @@ void Host::Impl::Route(Trigger& trigger, std::map<Endpoint*, Move>& moves) {
   }
   if (Undecided()) return;  // one that may serve it is about to answer
   core::ReadingError refusal = RefusalOf(*trigger.subscription);
-  if (trigger.refusal == refusal) return;
-  trigger.refusal = refusal;
+  if (trigger.refusal != nullptr && *trigger.refusal == refusal) return;
+  trigger.refusal = std::make_unique<const core::ReadingError>(refusal);
   handlers_.sink(control::TriggerOpened{
       .trigger_id = trigger.subscription->id, .metrics = {}, .error = std::move(refusal)});
 }
@@ -341,16 +342,16 @@ void Host::Impl::Subscribe(control::Subscribe change) {
 void Host::Impl::TakeChange(control::Subscribe change) {
   std::map<Endpoint*, Move> moves;
   for (const std::string& id : change.remove) {
-    const auto found = triggers_.find(id);
-    if (found == triggers_.end()) continue;
-    if (found->second.endpoint != nullptr) moves[found->second.endpoint].remove.push_back(id);
-    triggers_.erase(found);
+    const Trigger* found = triggers_.Find(id);
+    if (found == nullptr) continue;
+    if (found->endpoint != nullptr) moves[found->endpoint].remove.push_back(id);
+    triggers_.Erase(id);
   }
   // A change may take an id out and put it in again: first out.
   Apply(std::exchange(moves, {}));
   for (SharedSubscription& subscription : change.put) {
-    Trigger& trigger = triggers_[subscription->id];
-    if (trigger.subscription != nullptr && *trigger.subscription == *subscription) continue;
+    const auto [trigger, fresh] = triggers_.Put(subscription);
+    if (!fresh && *trigger.subscription == *subscription) continue;
     trigger.subscription = std::move(subscription);
     const Endpoint* before = trigger.endpoint;
     Route(trigger, moves);
@@ -375,19 +376,19 @@ void Host::Impl::TakePoll(uint64_t round, std::vector<std::string> ids, absl::Du
   std::map<Endpoint*, std::vector<std::string>> asked;
   HeldPoll held{.round = round, .ids = {}, .deadline = deadline};
   for (std::string& id : ids) {
-    const auto found = triggers_.find(id);
-    if (found == triggers_.end()) {
+    const Trigger* found = triggers_.Find(id);
+    if (found == nullptr) {
       handlers_.sink(FailedReading(
           std::move(id), round,
           {.kind = core::ErrorKind::kUnknownTrigger, .message = "the trigger is not subscribed"}));
       base::MutexLock lock(mutex_);
       ++counters_.unknown_triggers;
-    } else if (found->second.endpoint != nullptr) {
-      asked[found->second.endpoint].push_back(std::move(id));
-    } else if (!found->second.refusal) {
+    } else if (found->endpoint != nullptr) {
+      asked[found->endpoint].push_back(std::move(id));
+    } else if (found->refusal == nullptr) {
       held.ids.push_back(std::move(id));
     } else {
-      handlers_.sink(FailedReading(std::move(id), round, *found->second.refusal));
+      handlers_.sink(FailedReading(std::move(id), round, *found->refusal));
       base::MutexLock lock(mutex_);
       ++counters_.refused_types;
     }
