@@ -52,7 +52,7 @@ class Client::Loop {
   };
   struct Command {
     enum class Kind { kStart, kTimer, kCancel, kRun } kind = Kind::kRun;
-    Id id = kNone;  // of a kRun always
+    Id id = kNone;                       // of a kRun always
     std::unique_ptr<Transfer> transfer;  // kStart
     absl::Duration at;                   // kTimer
     std::function<void()> what;          // kTimer, kRun; kStart: a request that comes later
@@ -149,9 +149,11 @@ Id Client::Loop::StartLater(std::function<void(Supply)> begin, Callback done,
   Supply supply = [this, id](absl::StatusOr<Request> request) {
     // A std::function must be copyable, what it carries need not be copied.
     auto carried = std::make_shared<absl::StatusOr<Request>>(std::move(request));
-    Push({.kind = Command::Kind::kRun, .id = kNone, .transfer = nullptr, .at = {}, .what = [=, this] {
-            Supplied(id, std::move(*carried));
-          }});
+    Push({.kind = Command::Kind::kRun,
+          .id = kNone,
+          .transfer = nullptr,
+          .at = {},
+          .what = [=, this] { Supplied(id, std::move(*carried)); }});
   };
   Push(id,
        std::make_unique<Transfer>(id, Request(), std::move(done), std::move(handlers), is_stream),
@@ -290,11 +292,12 @@ void Client::Loop::Run() {
 }
 
 void Client::Loop::RunCommands() {
+  std::vector<Command> queued;  // not cleared and kept: a burst would leave its room behind
   {
     base::MutexLock lock(mutex_);
-    for (Command& command : queue_) batch_.push_back(std::move(command));
-    queue_.clear();
+    queued.swap(queue_);
   }
+  for (Command& command : queued) batch_.push_back(std::move(command));
   while (!batch_.empty()) {
     Command command = std::move(batch_.front());
     batch_.pop_front();

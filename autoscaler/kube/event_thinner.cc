@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 namespace neap::kube {
 
@@ -33,7 +34,10 @@ std::optional<EventThinner::Write> EventThinner::Thin(const std::string& object,
   Similar& similar = similar_[group];
   if (now - similar.last > options_.similar_within) similar.messages.clear();
   similar.last = now;
-  similar.messages.insert(event.message);
+  const size_t hash = std::hash<std::string>()(event.message);
+  if (std::ranges::find(similar.messages, hash) == similar.messages.end()) {
+    similar.messages.push_back(hash);
+  }
   std::string key = group;
   std::string message = event.message;
   if (similar.messages.size() < options_.similar) {

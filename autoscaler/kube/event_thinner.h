@@ -8,11 +8,12 @@
 
 #include <cstdint>
 #include <list>
-#include <map>
 #include <optional>
-#include <set>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "autoscaler/core/status.h"
 
@@ -37,7 +38,7 @@ class RecentlyUsed {
       return at->second->second;
     }
     order_.emplace_front(key, V());
-    index_[key] = order_.begin();
+    index_.emplace(order_.front().first, order_.begin());
     if (order_.size() > limit_) {
       index_.erase(order_.back().first);
       order_.pop_back();
@@ -50,7 +51,7 @@ class RecentlyUsed {
   using Order = std::list<std::pair<std::string, V>>;
   const size_t limit_;
   Order order_;
-  std::map<std::string, typename Order::iterator> index_;
+  std::unordered_map<std::string_view, typename Order::iterator> index_;  // keys lie in order_
 };
 
 class EventThinner {
@@ -74,7 +75,7 @@ class EventThinner {
  private:
   struct Similar {
     absl::Time last = absl::InfinitePast();
-    std::set<std::string> messages;
+    std::vector<size_t> messages;  // hashes of the distinct ones
   };
   struct Seen {
     std::string name;

@@ -40,7 +40,7 @@ class Scrape {
 // thread alone.
 class Scrapes {
  public:
-  static constexpr size_t kBufferLimit = 1 << 20;  // bytes waiting in one scrape
+  static constexpr size_t kBufferLimit = 256 << 10;  // bytes waiting in one scrape
   static constexpr size_t kMaxOpen = 8;
 
   // Writes the next objects of `family` with keys above *after, moving *after; false when the
