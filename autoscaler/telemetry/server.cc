@@ -4,9 +4,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <deque>
+#include <list>
 #include <thread>
+#include <utility>
 
 #include "autoscaler/base/duration.h"
+#include "autoscaler/base/mutex.h"
 #include "autoscaler/base/status.h"
 
 namespace neap::telemetry {
@@ -29,6 +34,78 @@ int HttpStatusOf(const absl::Status& status) {
       return 503;
   }
 }
+
+// The library's pool keeps all its threads for ever, each with a stack and a cache of the allocator
+// (70 KB together). Connections are few: a thread is made when none is free and ends when it had
+// nothing to do for a while.
+class ConnectionThreads final : public httplib::TaskQueue {
+ public:
+  explicit ConnectionThreads(size_t most) : most_(most) {}
+  ~ConnectionThreads() override { shutdown(); }
+
+  void enqueue(std::function<void()> serve) override NEAP_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    for (std::thread& ended : ended_) ended.join();  // they do nothing any more
+    ended_.clear();
+    waiting_.push_back(std::move(serve));
+    if (idle_ < waiting_.size() && threads_.size() < most_) {
+      threads_.emplace_front();
+      threads_.front() = std::thread([this, self = threads_.begin()] { Run(self); });
+    }
+    wake_.NotifyOne();
+  }
+  // What waits is still served, as by the library's pool.
+  void shutdown() override NEAP_EXCLUDES(mutex_) {
+    std::list<std::thread> threads;
+    {
+      base::MutexLock lock(mutex_);
+      stopping_ = true;
+      wake_.NotifyAll();
+      while (!threads_.empty()) ended_all_.Wait(mutex_);
+      threads.swap(ended_);
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+
+ private:
+  using Threads = std::list<std::thread>;
+  static constexpr std::chrono::seconds kIdle{5};
+
+  void Run(Threads::iterator self) NEAP_EXCLUDES(mutex_) {
+    for (;;) {
+      const std::function<void()> serve = Take(self);
+      if (!serve) return;
+      serve();
+    }
+  }
+  // The next connection; empty: the thread is to end.
+  std::function<void()> Take(Threads::iterator self) NEAP_EXCLUDES(mutex_) {
+    base::MutexLock lock(mutex_);
+    ++idle_;
+    bool in_time = true;
+    while (waiting_.empty() && !stopping_ && in_time) in_time = wake_.WaitFor(mutex_, kIdle);
+    --idle_;
+    if (waiting_.empty()) {
+      ended_.splice(ended_.begin(), threads_, self);
+      ended_all_.NotifyAll();
+      return {};
+    }
+    std::function<void()> serve = std::move(waiting_.front());
+    waiting_.pop_front();
+    return serve;
+  }
+
+  const size_t most_;
+  base::Mutex mutex_;
+  base::CondVar wake_;
+  base::CondVar ended_all_;
+  std::deque<std::function<void()>> waiting_ NEAP_GUARDED_BY(mutex_);
+  Threads threads_ NEAP_GUARDED_BY(mutex_);
+  Threads ended_ NEAP_GUARDED_BY(mutex_);
+  size_t idle_ NEAP_GUARDED_BY(mutex_) = 0;
+  bool stopping_ NEAP_GUARDED_BY(mutex_) = false;
+};
+
 }  // namespace
 
 struct Server::Impl {
@@ -93,7 +170,7 @@ Server::Server(ServerHandlers handlers) : impl_(std::make_unique<Impl>()) {
   impl_->handlers = std::move(handlers);
   // A thread serves one connection. More than there may be scrapes, so that slow ones don't starve
   // the health checks.
-  impl_->http.new_task_queue = [] { return new httplib::ThreadPool(Scrapes::kMaxOpen + 8); };
+  impl_->http.new_task_queue = [] { return new ConnectionThreads(Scrapes::kMaxOpen + 8); };
   // Stop waits for idle connections as long as this.
   impl_->http.set_keep_alive_timeout(1);
   // Not the library's SO_REUSEPORT: a second neapd on the same port is to be told so.

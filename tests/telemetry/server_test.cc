@@ -6,8 +6,11 @@
 #include <httplib.h>
 
 #include <atomic>
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "autoscaler/base/status.h"
 #include "tests/support/http_server.h"
@@ -128,6 +131,46 @@ TEST_F(ServerTest, CutsAnIncompleteAnswerSoThatTheScraperSeesIt) {
   closer.join();
   EXPECT_TRUE(opened);
   EXPECT_FALSE(metrics) << metrics->status << " " << metrics->body;
+}
+
+size_t ThreadsOfThisProcess() {
+  size_t count = 0;
+  for ([[maybe_unused]] const auto& task : std::filesystem::directory_iterator("/proc/self/task"))
+    ++count;
+  return count;
+}
+
+// As many as there are connections, not as many as there may be.
+TEST_F(ServerTest, MakesThreadsWhenTheyAreNeeded) {
+  const size_t before = ThreadsOfThisProcess();
+  Server server(Handlers());
+  const auto port = server.Start("127.0.0.1:0");
+  ASSERT_TRUE(port.ok()) << port.status();
+  EXPECT_LE(ThreadsOfThisProcess(), before + 1);  // the one that listens
+  std::vector<std::unique_ptr<httplib::Client>> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(std::make_unique<httplib::Client>("127.0.0.1", *port));
+    clients.back()->set_keep_alive(true);
+    EXPECT_EQ(clients.back()->Get("/healthz")->status, 200);
+  }
+  EXPECT_LE(ThreadsOfThisProcess(), before + 1 + clients.size());
+}
+
+TEST_F(ServerTest, ServesManyConnectionsAtATime) {
+  Server server(Handlers());
+  const auto port = server.Start("127.0.0.1:0");
+  ASSERT_TRUE(port.ok()) << port.status();
+  std::atomic<int> served = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 40; ++i) {
+    threads.emplace_back([&] {
+      httplib::Client client("127.0.0.1", *port);
+      const auto answer = client.Get("/healthz");
+      if (answer && answer->status == 200) ++served;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(served, 40);
 }
 
 TEST_F(ServerTest, RefusesATakenPortAndNamesIt) {
