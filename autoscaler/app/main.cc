@@ -12,14 +12,17 @@
 #include "autoscaler/app/check_config.h"
 #include "autoscaler/app/neapd.h"
 #include "autoscaler/app/options.h"
+#include "autoscaler/app/startup_pages.h"
 #include "autoscaler/base/status.h"
 #include "autoscaler/telemetry/logging.h"
 
-// Read by jemalloc: one arena, since few threads allocate much, and what is freed goes back to the
-// system within a second: lists of ten thousand objects pass through memory at the start.
+// Read by jemalloc: one arena and small caches for each thread, since few threads allocate much,
+// and what is freed goes back to the system within a second: lists of ten thousand objects pass
+// through memory at the start.
 extern "C" {
 extern const char* malloc_conf;
-const char* malloc_conf = "narenas:1,dirty_decay_ms:1000,muzzy_decay_ms:0";
+const char* malloc_conf =
+    "narenas:1,tcache_max:4096,tcache_nslots_small_max:32,dirty_decay_ms:1000,muzzy_decay_ms:0";
 }
 
 namespace {
@@ -64,10 +67,12 @@ void ReapOrphans() {
 // Waits for one of `ends`.
 int AwaitSignal(const sigset_t& ends) {
   constexpr timespec kTick = {.tv_sec = 10, .tv_nsec = 0};
-  for (;;) {
+  constexpr int kStarted = 3;  // ticks, after which lists and first decisions are over
+  for (int ticks = 0;;) {
     const int signal = sigtimedwait(&ends, nullptr, &kTick);
     if (signal > 0) return signal;
     if (errno != EAGAIN) continue;
+    if (ticks < kStarted && ++ticks == kStarted) neap::app::ReleaseStartupPages();
     if (getpid() == 1) ReapOrphans();
   }
 }
