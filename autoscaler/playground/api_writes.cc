@@ -255,10 +255,11 @@ Answer Api::Create(const ApiRequest& request, const Place& place) {
   if (store.Get(kind.id, place.ns, name) != nullptr) return AlreadyExists(kind, name);
   metadata["name"] = name;
   metadata["namespace"] = place.ns;
-  // Unique as long as this server lives.
-  metadata["uid"] = fmt::format(
-      "{}-{:08x}-{:012x}", kind.singular,
-      static_cast<uint32_t>(absl::ToUnixSeconds(cluster_.world().start())), store.version());
+  // Of an API server's form; unique as long as this server lives.
+  metadata["uid"] =
+      fmt::format("{:08x}-{:04x}-4000-8000-{:012x}",
+                  static_cast<uint32_t>(absl::ToUnixSeconds(cluster_.world().start())),
+                  static_cast<unsigned>(kind.id), store.version());
   metadata["creationTimestamp"] = base::FormatTime(cluster_.Now());
   metadata.erase("resourceVersion");
   if (kind.status) {
