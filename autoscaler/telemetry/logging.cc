@@ -43,14 +43,17 @@ void LogError(std::string_view line, std::source_location at) {
 
 std::string Throttle::Allow(std::string_view key, std::string_view text, absl::Time now) {
   if (entries_.size() > 4096) entries_.Clear();
-  Entry& entry = entries_[std::string(key)];
-  if (entry.text == text && now - entry.logged < interval_) {
+  const std::hash<std::string_view> hash_of;
+  Entry& entry = entries_[hash_of(key)];
+  const size_t hash = hash_of(text);
+  const bool repeats = entry.text == hash && entry.logged != absl::InfinitePast();
+  if (repeats && now - entry.logged < interval_) {
     ++entry.held;
     return "";
   }
   std::string line(text);
-  if (entry.text == text && entry.held > 0) line += fmt::format(" ({} times more)", entry.held);
-  entry = {.text = std::string(text), .logged = now, .held = 0};
+  if (repeats && entry.held > 0) line += fmt::format(" ({} times more)", entry.held);
+  entry = {.text = hash, .logged = now, .held = 0};
   return line;
 }
 

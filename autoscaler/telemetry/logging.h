@@ -33,12 +33,12 @@ class Throttle {
 
  private:
   struct Entry {
-    std::string text;
+    size_t text = 0;  // hash
     absl::Time logged = absl::InfinitePast();
-    uint64_t held = 0;
+    uint32_t held = 0;
   };
   const absl::Duration interval_;
-  base::StringLookup<Entry> entries_;
+  base::Lookup<size_t, Entry> entries_;  // by the key's hash
 };
 
 }  // namespace neap::telemetry
