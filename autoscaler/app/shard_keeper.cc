@@ -109,6 +109,7 @@ void ShardKeeper::Acquired(const kube::ShardAcquired& acquired) {
     shard.since = clock_.Elapsed();
     // Who was not heard of any more may have gone on until its own deadline.
     shard.unknown_until = acquired.former_renewal;
+    shard.clean = acquired.clean;
     if (!acquired.clean) shard.unknown_until += options_.leases.renew_deadline;
     term = shard.term;
   }
@@ -211,6 +212,9 @@ void ShardKeeper::Loaded(int number, uint64_t term, absl::StatusOr<kube::LoadedH
     shard.loaded = true;
     shard.failures = 0;
     shard.saved = std::move(saved);
+    if (!shard.clean) {
+      for (const auto& [uid, hash] : shard.saved) shard.taken_over.insert(uid);
+    }
     hand = shard.state == State::kLoading;
     if (!hand) shard.due_all = clock_.Elapsed();  // what was decided without it replaces it
   }
@@ -273,7 +277,12 @@ void ShardKeeper::OnOutcome(const control::OutcomeRecord& record) {
   shard.due_all = std::min(shard.due_all, now + options_.save_every);
   // Of a target that has no record yet nothing would be gone on from: the first one is not late.
   const bool first = shard.loaded && !shard.saved.contains(record.uid);
-  if (!first && record.result.kind != core::ApplyResult::Kind::kApplied) return;
+  const auto taken_over = shard.taken_over.find(record.uid);
+  if (!first && taken_over == shard.taken_over.end() &&
+      record.result.kind != core::ApplyResult::Kind::kApplied) {
+    return;
+  }
+  if (taken_over != shard.taken_over.end()) shard.taken_over.erase(taken_over);
   shard.due_soon = std::min(shard.due_soon, now + options_.save_soon);
   shard.soon.insert(record.uid);
 }

@@ -97,6 +97,7 @@ class ShardKeeper {
     int64_t epoch = 0;
     absl::Duration since;  // acquired, by the clock's Elapsed
     absl::Time unknown_until = absl::InfinitePast();
+    bool clean = true;    // its former owner gave it back
     bool loaded = false;  // the store can save it
     int failures = 0;     // of loads, then of saves; in a row
     bool quiet = false;   // kLeaving: nothing is under way
@@ -104,7 +105,10 @@ class ShardKeeper {
     // What is to be saved, and when; InfiniteDuration: nothing.
     absl::Duration due_all = absl::InfiniteDuration();
     absl::Duration due_soon = absl::InfiniteDuration();
-    std::set<std::string, std::less<>> soon;             // uids
+    std::set<std::string, std::less<>> soon;  // uids
+    // Uids that came from an owner who was lost: what their first decision enters for the time that
+    // nobody knows of is to be saved soon, or each further loss would let that time begin anew.
+    std::set<std::string, std::less<>> taken_over;
     std::map<std::string, uint64_t, std::less<>> saved;  // uid -> hash of what the store was given
   };
 

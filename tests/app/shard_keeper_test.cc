@@ -210,6 +210,26 @@ TEST_F(ShardKeeperTest, WhatOneLeavesTheNextGoesOnFrom) {
   EXPECT_LE(told_[0].former_until, absl::Now() + absl::Seconds(1));
 }
 
+// What a takeover enters for the time that nobody knows of was saved half a minute later: each
+// further loss until then began that time anew, and a scale-down could be put off for ever.
+TEST_F(ShardKeeperTest, WhatFollowsALossIsSavedSoon) {
+  options_.save_every = absl::Hours(1);
+  Start();
+  AddObject();
+  ASSERT_TRUE(StepUntil([&] { return held_ == 1 && controller_->targets() == 1; }));
+  SendScales();
+  ASSERT_TRUE(StepUntil([&] { return keeper_->counts().saves == 1; }));  // its first record
+
+  keeper_.reset();  // as if killed
+  held_ = 0;
+  options_.leases.identity = "next";
+  Start();
+  AddObject();
+  ASSERT_TRUE(StepUntil([&] { return held_ == 1 && controller_->targets() == 1; }));
+  SendScales();
+  EXPECT_TRUE(StepUntil([&] { return keeper_->counts().saves == 1; }));
+}
+
 TEST_F(ShardKeeperTest, NothingIsDecidedWhileHistoriesCantBeReadAndThenWithoutThem) {
   options_.load_patience = absl::Milliseconds(700);
   Fault(R"({"fault": "error", "code": 403, "path": "/api/v1/namespaces/neap/configmaps"})");
