@@ -35,7 +35,11 @@ Controller::Impl::Impl(ControllerOptions options)
 }
 
 std::vector<Action> Controller::Impl::Step(std::vector<Message> inbox, absl::Time now) {
-  now_ = std::max(now, now_);
+  // In whole nanoseconds, as times are kept: what is decided now was not decided before. Upwards,
+  // so that what is due at `now` is due.
+  const absl::Time whole =
+      absl::UnixEpoch() + absl::Ceil(now - absl::UnixEpoch(), absl::Nanoseconds(1));
+  now_ = std::max(whole, now_);
   actions_.clear();
   if (kept_.size() > kept_used_ + kSpareKept) kept_.pop_back();
   kept_used_ = 0;
@@ -101,10 +105,13 @@ void Controller::Impl::EmitWatch() {
   }
   if (digest.value() == watched_scales_ && watch.pod_namespaces == watched_namespaces_) return;
   watched_kinds_.clear();
-  for (const TargetRef& ref : watch.targets) watched_kinds_.push_back(ScaleTable::KindScope(ref));
+  for (const TargetRef& ref : watch.targets) {  // sorted, by group and kind first
+    std::string kind = ScaleTable::KindScope(ref);
+    if (watched_kinds_.empty() || watched_kinds_.back() != kind) {
+      watched_kinds_.push_back(std::move(kind));
+    }
+  }
   std::sort(watched_kinds_.begin(), watched_kinds_.end());
-  watched_kinds_.erase(std::unique(watched_kinds_.begin(), watched_kinds_.end()),
-                       watched_kinds_.end());
   scales_.KeepKinds(watched_kinds_);
   pods_.KeepNamespaces(watch.pod_namespaces);
   pods_unsettled_ = true;

@@ -96,7 +96,7 @@ void Controller::Impl::Decide(Target& target, Cause cause) {
   if (std::erase_if(target.memory.outcome.status.conditions, broken) > 0) {
     target.conditions = DigestOf(target.memory.outcome.status.conditions);
   }
-  std::swap(target.memory.decision, deciding_);
+  target.memory.decision = deciding_;  // a copy has no more room than it needs
   const core::Decision& taken = target.memory.decision;
   target.decided = true;
   target.decision_id = ++decision_id_;

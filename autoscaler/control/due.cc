@@ -38,7 +38,8 @@ void Controller::Impl::SetWake(Target& target, absl::Time at) {
 // of the period. Those with values per pod shift by their namespace: one list serves all of them.
 absl::Time Controller::Impl::NextPeriod(const Target& target) const {
   const int64_t period = absl::ToInt64Nanoseconds(PeriodOf(*target.spec));
-  const uint64_t hash = Digest().Text(target.needs_pods ? target.spec->key.ns : target.uid).value();
+  const uint64_t hash =
+      Digest().Text(target.needs_pods ? target.spec->key.ns : target.uid.str()).value();
   const int64_t within = static_cast<int64_t>(hash % static_cast<uint64_t>(period));
   const int64_t phase = within - within % absl::ToInt64Nanoseconds(kGrain);
   const int64_t now = absl::ToUnixNanos(now_);
@@ -74,7 +75,7 @@ void Controller::Impl::Tend(Target& target) {
   if (target.memory.write) TendWrite(target);
   if (!target.held) {
     const auto& write = target.memory.write;
-    return SetWake(target, write ? write->until : absl::InfiniteFuture());
+    return SetWake(target, write ? absl::Time(write->until) : absl::InfiniteFuture());
   }
   if (target.in_round && (target.awaited.empty() || now_ >= target.round_until)) {
     target.in_round = false;
@@ -140,12 +141,12 @@ void Controller::Impl::Start(Target& target, bool period_began) {
 }
 
 absl::Time Controller::Impl::NextWake(const Target& target) const {
-  absl::Time next = std::min(target.next_due, target.status_due);
+  base::Stamp next = std::min(target.next_due, target.status_due);
   if (target.in_round) next = std::min(next, target.round_until);
   if (const auto& write = target.memory.write) {
     next = std::min(next, write->until);
   } else if (target.ripe) {
-    next = std::min(next, MayDecideAt(target));
+    next = std::min<base::Stamp>(next, MayDecideAt(target));
   }
   return next;
 }

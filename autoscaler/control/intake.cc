@@ -134,10 +134,10 @@ void Controller::Impl::NoteOther(Target& target, const core::Status& status) {
     target.other_said = std::make_unique<const core::Status>(status);
     return;
   }
-  const std::optional<absl::Time>& last = target.memory.outcome.status.last_scale_time;
+  const std::optional<base::Stamp>& last = target.memory.outcome.status.last_scale_time;
   if (!status.last_scale_time || (last && *status.last_scale_time <= *last)) return;
   core::RememberOthers(options_.hpa, *target.spec, status.current_replicas, status.desired_replicas,
-                       std::min(*status.last_scale_time, now_), target.memory.outcome);
+                       std::min<absl::Time>(*status.last_scale_time, now_), target.memory.outcome);
   // As it was said, so that it is not taken for a new one.
   target.memory.outcome.status.last_scale_time = status.last_scale_time;
 }
@@ -412,8 +412,8 @@ void Controller::Impl::Resolve(Target& target) {
         .pod_selector = Contains(options_.pod_selector_types, trigger.type)};
     Query* query = use(QueryOf(trigger, spec, target.uid, context, target.pod_selector), polling);
     if (query == nullptr || query->metrics.empty()) {
-      target.placeholders.push_back(PlaceholderOf(trigger));
-      add(query, -1, target.placeholders.back(), polling);
+      target.placeholders.push_front(PlaceholderOf(trigger));
+      add(query, -1, target.placeholders.front(), polling);
       continue;
     }
     for (size_t i = 0; i < query->metrics.size(); ++i) {

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <absl/time/time.h>
+#include <fmt/format.h>
 
 #include <cstdint>
 #include <deque>
@@ -28,6 +29,7 @@
 #include "autoscaler/base/label_set.h"
 #include "autoscaler/base/selector.h"
 #include "autoscaler/base/shared.h"
+#include "autoscaler/base/text.h"
 #include "autoscaler/core/decide.h"
 #include "autoscaler/core/spec.h"
 
@@ -36,12 +38,12 @@ namespace neap::control {
 // The thing that is scaled. The version part of scaleTargetRef.apiVersion does not matter, as
 // upstream.
 struct TargetRef {
-  std::string group;  // "" for the core group
-  std::string kind;
-  std::string ns;
+  base::Text group;  // "" for the core group
+  base::Text kind;
+  base::Text ns;
   std::string name;
   auto operator<=>(const TargetRef&) const = default;
-  std::string Text() const { return kind + " " + ns + "/" + name; }
+  std::string Text() const { return fmt::format("{} {}/{}", kind, ns, name); }
 };
 
 // ---- in: objects
@@ -188,15 +190,15 @@ using Sink = std::function<void(Message)>;
 // One subscription at a scaler. Equal queries of several targets share one (same type, metadata,
 // context as far as it matters).
 struct Subscription {
-  std::string id;    // stable for equal content; opaque
-  std::string type;  // trigger type, or hpa-resource, hpa-container-resource, hpa-pods, hpa-object,
-                     // hpa-external
-  std::vector<std::pair<std::string, std::string>> metadata;  // sorted by key
-  std::string ns;
-  std::string object_kind;
-  std::string object_name;
-  std::string object_uid;
-  std::string pod_selector;  // canonical; for types that need it
+  base::Text id;    // stable for equal content; opaque
+  base::Text type;  // trigger type, or hpa-resource, hpa-container-resource, hpa-pods, hpa-object,
+                    // hpa-external
+  core::Metadata metadata;
+  base::Text ns;
+  base::Text object_kind;
+  base::Text object_name;
+  base::Text object_uid;
+  base::Text pod_selector;  // canonical; for types that need it
   absl::Duration interval = absl::ZeroDuration();
   core::TargetKind requested_target = core::TargetKind::kUnspecified;
   bool operator==(const Subscription&) const = default;

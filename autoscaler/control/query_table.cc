@@ -75,8 +75,7 @@ Query* QueryTable::Use(Subscription wanted, Target* target, absl::Duration inter
     wanted.id = id;
     wanted.interval = interval;
     query->subscription = std::make_shared<const Subscription>(std::move(wanted));
-    query->id = query->subscription->id;
-    queries_.Insert(query->id, std::move(made));
+    queries_.Insert(query->id(), std::move(made));
     changed_[id] = query;
   }
   abandoned_.erase(query->serial);
@@ -98,7 +97,7 @@ void QueryTable::Retime(Query& query) {
   Subscription retimed = *query.subscription;
   retimed.interval = least;
   query.subscription = std::make_shared<const Subscription>(std::move(retimed));
-  changed_[query.id] = &query;
+  changed_[query.id()] = &query;
 }
 
 // It goes at the end of the step: who leaves and comes back within one finds its readings and the
@@ -117,7 +116,7 @@ void QueryTable::DropAbandoned() {
     Close(*query);
     deadlines_.Remove(query->timer);
     if (query->pods != nullptr) pods_->Release(query->pods);
-    const std::string id = query->id;
+    const std::string id = query->id();
     changed_[id] = nullptr;
     queries_.Erase(id);
     in_order_.Forget();
@@ -126,7 +125,7 @@ void QueryTable::DropAbandoned() {
 }
 
 Query* QueryTable::Find(const std::string& id) {
-  return in_order_.Get([&](const Query& next) { return next.id == id; },
+  return in_order_.Get([&](const Query& next) { return next.id() == id; },
                        [&]() -> Query* {
                          auto* found = queries_.Find(id);
                          return found == nullptr ? nullptr : found->get();
@@ -139,7 +138,7 @@ void QueryTable::Fail(Query& query, core::ReadingError error) {
   }
   for (Query::Slot& slot : query.slots) {
     slot.reading = ErrorReading(error.kind, error.message);
-    slot.samples.clear();
+    slot.by_pod.reset();
   }
 }
 
@@ -178,10 +177,10 @@ bool QueryTable::Put(Query::Slot& slot, MetricReading metric, bool pushed, absl:
       reading.observed_at < slot.reading.observed_at) {
     return false;
   }
-  reading.observed_at = std::min(reading.observed_at, now);
+  reading.observed_at = std::min<base::Stamp>(reading.observed_at, now);
   if (reading.form == core::Reading::Form::kError) {
     slot.reading = std::move(reading);
-    slot.samples.clear();
+    slot.by_pod.reset();
     return true;
   }
   std::stable_sort(metric.pod_samples.begin(), metric.pod_samples.end(),
@@ -192,9 +191,10 @@ bool QueryTable::Put(Query::Slot& slot, MetricReading metric, bool pushed, absl:
   reading.sequence = slot.sequence;
   reading.pods = {};
   slot.reading = reading;  // into the room that is there; what came in is warm and free again
-  slot.reading.error.message.shrink_to_fit();  // no room for the error before it
-  slot.samples = std::move(metric.pod_samples);
-  slot.joined_version = 0;
+  slot.by_pod.reset();
+  if (reading.form == core::Reading::Form::kPods) {
+    slot.by_pod = Query::ByPod{.samples = std::move(metric.pod_samples)};
+  }
   return true;
 }
 
@@ -230,7 +230,7 @@ bool QueryTable::Answered(Query& query, TriggerReading answer, absl::Time now, u
         core::ErrorKind::kBadAnswer,
         fmt::format("the answer of scaler type {} holds no value{}", query.subscription->type,
                     slot.name.empty() ? "" : " of metric " + slot.name));
-    slot.samples.clear();
+    slot.by_pod.reset();
   }
   return true;
 }
@@ -241,7 +241,7 @@ void QueryTable::Ask(Query& query, absl::Time now, absl::Duration wait) {
     poll.round = ++round_;
     poll.deadline = ScalersShare(wait);
   }
-  poll.trigger_ids.push_back(query.id);
+  poll.trigger_ids.push_back(query.id());
   query.round = poll.round;
   query.asked_at = now;
   query.until = now + wait;
@@ -300,9 +300,10 @@ void QueryTable::Join(Query::Slot& slot, const PodTable::Set& set) {
   joined.by_pod.assign(set.pods.size(), {});
   joined.stray.clear();
   size_t pod = 0;
-  for (size_t i = 0; i < slot.samples.size(); ++i) {
-    const NamedPodSample& sample = slot.samples[i];
-    if (i + 1 < slot.samples.size() && slot.samples[i + 1].pod == sample.pod) continue;
+  const std::vector<NamedPodSample>& samples = slot.by_pod->samples;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const NamedPodSample& sample = samples[i];
+    if (i + 1 < samples.size() && samples[i + 1].pod == sample.pod) continue;
     while (pod < set.pods.size() && set.pods[pod].name < sample.pod) ++pod;
     if (pod < set.pods.size() && set.pods[pod].name == sample.pod) {
       joined.by_pod[pod] = {
@@ -311,7 +312,7 @@ void QueryTable::Join(Query::Slot& slot, const PodTable::Set& set) {
       joined.stray.push_back(sample.milli);
     }
   }
-  slot.joined_version = set.version;
+  slot.by_pod->joined_version = set.version;
 }
 
 const core::Reading* QueryTable::Read(Query& query, int index) {
@@ -321,8 +322,7 @@ const core::Reading* QueryTable::Read(Query& query, int index) {
     return query.failed == nullptr ? &kNeverRead : query.failed.get();
   }
   Query::Slot& slot = query.slots[static_cast<size_t>(index)];
-  if (query.pods != nullptr && slot.reading.form == core::Reading::Form::kPods &&
-      slot.joined_version != query.pods->version) {
+  if (query.pods != nullptr && slot.by_pod && slot.by_pod->joined_version != query.pods->version) {
     Join(slot, *query.pods);
   }
   return &slot.reading;

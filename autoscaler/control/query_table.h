@@ -28,8 +28,9 @@ struct Query {
   base::Follower<Query> follower;
   uint64_t serial = 0;
   uint32_t timer = 0;
-  std::string id;
   std::shared_ptr<const Subscription> subscription;  // scalerhost keeps the same one; never null
+  // Its text stays where it is when the interval, and with it the subscription, becomes another.
+  const base::Text& id() const { return subscription->id; }
   struct User {
     Target* target = nullptr;
     absl::Duration interval = absl::ZeroDuration();
@@ -42,21 +43,24 @@ struct Query {
   std::unique_ptr<const core::Reading> refused;
   std::unique_ptr<const core::Reading> failed;
 
-  struct Slot {
-    std::string name;  // "" for the HPA's sources
-    core::Reading reading;
-    std::vector<NamedPodSample> samples;  // form kPods: by name
-    uint64_t content = 0;         // digest of the last value, when the source dates its values
-    uint64_t sequence = 0;        // of the last value
+  struct ByPod {                          // form kPods
+    std::vector<NamedPodSample> samples;  // by name
     uint64_t joined_version = 0;  // of `pods`, to which reading.pods is parallel; 0 = to none
+  };
+  struct Slot {
+    base::Text name;  // "" for the HPA's sources
+    core::Reading reading;
+    base::Boxed<ByPod> by_pod;
+    uint64_t content = 0;   // digest of the last value, when the source dates its values
+    uint64_t sequence = 0;  // of the last value
   };
   std::vector<Slot> slots;        // parallel to metrics; one for the HPA's sources
   PodTable::Set* pods = nullptr;  // of its pod selector
 
   uint64_t round = 0;  // of the poll that is outstanding; 0 = none
-  absl::Time asked_at = absl::InfinitePast();
-  absl::Time answered_at = absl::InfinitePast();
-  absl::Time until = absl::InfiniteFuture();
+  base::Stamp asked_at = {};
+  base::Stamp answered_at = {};
+  base::Stamp until = absl::InfiniteFuture();
 };
 
 class QueryTable {

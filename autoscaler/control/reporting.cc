@@ -114,7 +114,7 @@ void Controller::Impl::EmitStatus(Target& target) {
       .key = target.spec->key,
       .kind = target.spec->kind,
       .status = target.memory.outcome.status,
-      .explanation = !target.broken.empty()    ? target.broken
+      .explanation = !target.broken.empty()    ? target.broken.str()
                      : target.decided && words ? core::Explain(*target.spec, target.memory.decision)
                                                : std::string(),
       .metrics = words ? MetricsText(target) : std::string()});

@@ -48,8 +48,8 @@ ScaleTable::Effect ScaleTable::Put(Entry& entry, const std::optional<core::Scale
   const bool matters = !entry.known || scale.has_value() != entry.scale.has_value() ||
                        (scale && (scale->spec_replicas != entry.scale->spec_replicas ||
                                   scale->uid != entry.scale->uid));
-  if (scale && entry.scale && scale->uid != entry.scale->uid) entry.written_version.clear();
-  if (!scale) entry.written_version.clear();
+  if (scale && entry.scale && scale->uid != entry.scale->uid) entry.written_version = {};
+  if (!scale) entry.written_version = {};
   entry.known = true;
   const bool new_selector =
       scale && (!entry.scale || entry.scale->selector != scale->selector || matters);
@@ -131,7 +131,7 @@ void ScaleTable::Written(const TargetRef& target, const std::optional<core::Scal
     scale.quota_refused = entry->scale->quota_refused;
   }
   const std::string version = scale.resource_version;
-  entry->written_version.clear();
+  entry->written_version = {};
   Put(*entry, scale, std::nullopt, target);
   entry->written_version = version;
 }
@@ -153,7 +153,7 @@ void ScaleTable::Forget(Entry& entry) {
   entry.scale.reset();
   entry.error.reset();
   entry.selector_error.reset();
-  entry.written_version.clear();
+  entry.written_version = {};
 }
 
 std::vector<TargetRef> ScaleTable::Wanted() const {

@@ -23,9 +23,9 @@ class ScaleTable {
     const TargetRef* ref = nullptr;  // whose this is
     bool known = false;              // a value, an error, or gone by a complete list
     std::optional<core::Scale> scale;
-    std::optional<core::ReadingError> error;    // set exactly when known and there is no scale
-    std::optional<std::string> selector_error;  // why scale->selector can't be parsed
-    std::string written_version;   // resourceVersion of the reply to our last write; "" for none
+    base::Boxed<core::ReadingError> error;    // set exactly when known and there is no scale
+    base::Boxed<std::string> selector_error;  // why scale->selector can't be parsed
+    base::Text written_version;    // resourceVersion of the reply to our last write; "" for none
     std::vector<Target*> targets;  // Autoscalers with this target, by uid
     int asking = 0;                // of these, whose scale is to be watched
   };
@@ -58,7 +58,9 @@ class ScaleTable {
 
   // -1, 0, 1 for decimal versions of any length; nullopt when one is no decimal number.
   static std::optional<int> CompareVersions(std::string_view a, std::string_view b);
-  static std::string KindScope(const TargetRef& target) { return target.group + "/" + target.kind; }
+  static std::string KindScope(const TargetRef& target) {
+    return fmt::format("{}/{}", target.group, target.kind);
+  }
 
  private:
   static Effect Put(Entry& entry, const std::optional<core::Scale>& scale,

@@ -168,10 +168,11 @@ bool Controller::Impl::IsBehind(const Target& target) const {
 void Controller::Impl::TakeOver(Target& target) {
   if (!target.takeover || !target.scale->scale || !Synced(target)) return;
   const Target::Takeover from = *std::exchange(target.takeover, std::nullopt);
-  const absl::Time until =
-      from.former_until == absl::InfinitePast() ? now_ : std::min(from.former_until, now_);
+  const absl::Time until = from.former_until == absl::InfinitePast()
+                               ? now_
+                               : std::min<absl::Time>(from.former_until, now_);
   const int32_t current = target.scale->scale->spec_replicas;
-  const std::optional<core::Behavior>& behavior = target.spec->behavior;
+  const base::Boxed<core::Behavior>& behavior = target.spec->behavior;
   core::History& history = target.memory.outcome.history;
   const absl::Duration base_age =
       history.base ? core::SinceBase(*history.base, until) : absl::ZeroDuration();

@@ -34,14 +34,15 @@ bool NeedsPods(const core::MetricSpec& metric) {
 }
 
 std::optional<Subscription> QueryOf(const core::MetricSpec& metric, const std::string& ns,
-                                    const std::optional<std::string>& pod_selector) {
+                                    const std::optional<base::Text>& pod_selector) {
   if (!metric.selector_error.empty()) return std::nullopt;
   if (TakesPodSelector(metric.source) && !pod_selector) return std::nullopt;
   Subscription query;
   query.ns = ns;
   if (TakesPodSelector(metric.source)) query.pod_selector = *pod_selector;
+  std::vector<core::Metadata::Entry> metadata;
   const auto add = [&](std::string_view key, std::string value) {
-    if (!value.empty()) query.metadata.emplace_back(std::string(key), std::move(value));
+    if (!value.empty()) metadata.emplace_back(std::string(key), std::move(value));
   };
   const auto add_selector = [&] {
     if (metric.selector) add(kKeySelector, metric.selector->ToSelector()->Text());
@@ -65,9 +66,9 @@ std::optional<Subscription> QueryOf(const core::MetricSpec& metric, const std::s
       query.type = kHpaObject;
       add(kKeyMetric, metric.name);
       add_selector();
-      add(kKeyApiVersion, metric.described_object.api_version);
-      add(kKeyKind, metric.described_object.kind);
-      add(kKeyName, metric.described_object.name);
+      add(kKeyApiVersion, metric.described().api_version);
+      add(kKeyKind, metric.described().kind);
+      add(kKeyName, metric.described().name);
       break;
     case core::MetricSource::kExternal:
       query.type = kHpaExternal;
@@ -77,14 +78,15 @@ std::optional<Subscription> QueryOf(const core::MetricSpec& metric, const std::s
     case core::MetricSource::kUnknown:
       return std::nullopt;
   }
-  std::sort(query.metadata.begin(), query.metadata.end());
+  std::sort(metadata.begin(), metadata.end());
+  query.metadata = std::move(metadata);
   return query;
 }
 
 std::optional<Subscription> QueryOf(const core::TriggerSpec& trigger,
                                     const core::AutoscalerSpec& spec, const std::string& uid,
                                     TriggerContext context,
-                                    const std::optional<std::string>& pod_selector) {
+                                    const std::optional<base::Text>& pod_selector) {
   if (context.pod_selector && !pod_selector) return std::nullopt;
   Subscription query;
   query.type = trigger.type;

@@ -56,13 +56,13 @@ bool NeedsPods(const core::MetricSpec& metric);
 // source, or an invalid label selector; Decide says so), or it needs a pod selector and there is
 // none yet.
 std::optional<Subscription> QueryOf(const core::MetricSpec& metric, const std::string& ns,
-                                    const std::optional<std::string>& pod_selector);
+                                    const std::optional<base::Text>& pod_selector);
 
 // The query of a trigger, likewise; nullopt only for want of the pod selector.
 std::optional<Subscription> QueryOf(const core::TriggerSpec& trigger,
                                     const core::AutoscalerSpec& spec, const std::string& uid,
                                     TriggerContext context,
-                                    const std::optional<std::string>& pod_selector);
+                                    const std::optional<base::Text>& pod_selector);
 
 // An id from everything that makes two queries one (all fields but id and interval): the type and
 // 128 bits of hash.

@@ -5,12 +5,15 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
-#include <list>
+#include <forward_list>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "autoscaler/base/boxed.h"
+#include "autoscaler/base/stamp.h"
+#include "autoscaler/base/text.h"
 #include "autoscaler/control/messages.h"
 #include "autoscaler/control/pod_table.h"
 #include "autoscaler/control/scale_table.h"
@@ -33,8 +36,8 @@ struct Write {
   std::shared_ptr<const core::AutoscalerSpec> spec;
   std::vector<core::MetricSpec> specs;  // of the metrics, in their order
   std::vector<core::Reading> readings;  // parallel to specs, without values per pod
-  absl::Time decided_at = absl::InfinitePast();
-  absl::Time until = absl::InfiniteFuture();  // the outcome is Unknown from here on
+  base::Stamp decided_at;
+  base::Stamp until = absl::InfiniteFuture();  // the outcome is Unknown from here on
   // The outcome is Unknown: the scale is watched until `until` for what was asked.
   std::optional<core::ApplyResult> unknown;
 };
@@ -56,8 +59,8 @@ struct StatusDigest {
 
 struct Target {
   uint64_t serial = 0;  // order of appearance: the order in which targets are tended
-  std::string uid;
-  std::string source;  // the view of specs it belongs to
+  base::Text uid;
+  base::Text source;  // the view of specs it belongs to
   std::shared_ptr<const core::AutoscalerSpec> spec;
   uint64_t spec_version = 0;
   Memory memory;
@@ -71,19 +74,19 @@ struct Target {
   struct Takeover {   // what is still to be entered into the history, once the scale is known
     std::optional<int32_t> replicas;  // that the former owner's events lead to
     std::string scale_version;        // that it knew: an older one is not looked at
-    absl::Time former_until = absl::InfinitePast();
-    absl::Time since = absl::InfinitePast();  // it is ours
+    base::Stamp former_until = {};
+    base::Stamp since = {};  // it is ours
   };
-  std::optional<Takeover> takeover;
+  base::Boxed<Takeover> takeover;
 
   // What it looks at.
   ScaleTable::Entry* scale = nullptr;  // never null between messages
-  std::string selector;  // of the scale, as read when queries and pods were last resolved
-  std::optional<std::string> pod_selector;  // its canonical text
-  PodTable::Set* pods = nullptr;            // null: no usable selector yet
+  base::Text selector;  // of the scale, as read when queries and pods were last resolved
+  std::optional<base::Text> pod_selector;  // its canonical text
+  PodTable::Set* pods = nullptr;           // null: no usable selector yet
   bool needs_pods = false;
-  bool asks_for_scale = false;  // it is counted among those whose scale is watched
-  absl::Time unhealthy_at = absl::InfinitePast();  // when last at most half of its pods were ready
+  bool asks_for_scale = false;        // it is counted among those whose scale is watched
+  base::Stamp unhealthy_at;           // when last at most half of its pods were ready
   bool counts_pod_namespace = false;  // it is counted among those that need its namespace's pods
   struct Input {                      // one metric
     Query* query = nullptr;           // null: nothing can be asked
@@ -96,43 +99,43 @@ struct Target {
     Query* query = nullptr;
     absl::Duration interval = absl::ZeroDuration();
   };
-  std::vector<Use> uses;                     // each query once
-  std::list<core::MetricSpec> placeholders;  // that inputs' specs point to; mostly none
+  std::vector<Use> uses;                             // each query once
+  std::forward_list<core::MetricSpec> placeholders;  // that inputs' specs point to; mostly none
 
   // When it is decided.
-  absl::Time next_due = absl::InfinitePast();  // start of the next period
-  std::optional<Cause> wants_round;            // a decision that polls first
-  bool in_round = false;                       // waiting for `awaited` until `round_until`
+  base::Stamp next_due;              // start of the next period
+  std::optional<Cause> wants_round;  // a decision that polls first
+  bool in_round = false;             // waiting for `awaited` until `round_until`
   Cause round_cause = Cause::kPeriodic;
-  absl::Time round_until = absl::InfiniteFuture();
+  base::Stamp round_until = absl::InfiniteFuture();
   std::vector<Query*> awaited;
   std::optional<Cause> ripe;  // to be decided as soon as spacing and the write under way allow
   uint32_t timer = 0;
-  absl::Time wake = absl::InfiniteFuture();  // what it is set to
+  base::Stamp wake = absl::InfiniteFuture();  // what it is set to
   bool touched = false;
 
   // Writes.
-  bool withholds = false;                           // its last write was withheld: it needs no slot
-  absl::Time waits_since = absl::InfiniteFuture();  // for a write slot
-  absl::Time wait_key = absl::InfiniteFuture();     // its place in the queue
+  bool decided = false;    // once at least
+  bool withholds = false;  // its last write was withheld: it needs no slot
+  base::Stamp waits_since = absl::InfiniteFuture();  // for a write slot
+  base::Stamp wait_key = absl::InfiniteFuture();     // its place in the queue
 
   // What was reported.
   StatusDigest written;     // of the status last written
   StatusDigest conditions;  // of those it has now
-  absl::Time status_written_at = absl::InfinitePast();
-  absl::Time status_due = absl::InfiniteFuture();
-  absl::Time status_key = absl::InfiniteFuture();  // its place among those to be written
+  base::Stamp status_written_at;
+  base::Stamp status_due = absl::InfiniteFuture();
+  base::Stamp status_key = absl::InfiniteFuture();  // its place among those to be written
   struct Announced {
     uint64_t warning = 0;
-    absl::Time at = absl::InfinitePast();
+    base::Stamp at;
   };
   std::vector<Announced> announced;
 
   // For people.
-  bool decided = false;
-  absl::Time decided_at = absl::InfinitePast();
+  base::Stamp decided_at;
   uint64_t decision_id = 0;
-  std::string broken;
+  base::Text broken;
   uint64_t decisions = 0;
   uint64_t rescales = 0;
   uint64_t failures = 0;

@@ -24,7 +24,7 @@ absl::Duration Handicap(const core::Decision& decision) {
 
 void Controller::Impl::Want(Target& target) {
   if (target.withholds) return;  // GrantSlots sends it
-  const absl::Time since = std::min(target.waits_since, now_);
+  const absl::Time since = std::min<absl::Time>(target.waits_since, now_);
   LeaveQueue(target);
   target.waits_since = since;
   target.wait_key = since + Handicap(target.memory.decision);

@@ -143,9 +143,9 @@ absl::Duration SinceBase(const Base& last, absl::Time now) {
   return std::max(absl::ZeroDuration(), now - last.at + kBaseSlack);
 }
 
-CrashLoop CrashLoopAt(const std::optional<CrashLoop>& last, absl::Time now) {
+CrashLoop CrashLoopAt(const base::Boxed<CrashLoop>& last, absl::Time now) {
   const bool goes_on = last && now - last->seen < kCrashLoopForgotten;
-  return {.since = goes_on ? last->since : now, .seen = now};
+  return {.since = goes_on ? last->since : base::Stamp(now), .seen = now};
 }
 
 absl::Duration DownWindow(const Behavior& behavior, absl::Duration flag) {
@@ -159,7 +159,7 @@ absl::Duration UpWindow(const Behavior& behavior) {
   return absl::Seconds(behavior.scale_up.stabilization_window_seconds.value_or(0));
 }
 
-absl::Duration LongestWindow(const std::optional<Behavior>& behavior, absl::Duration flag) {
+absl::Duration LongestWindow(const base::Boxed<Behavior>& behavior, absl::Duration flag) {
   return behavior ? std::max(UpWindow(*behavior), DownWindow(*behavior, flag)) : flag;
 }
 
@@ -247,7 +247,7 @@ absl::Duration LongestPeriod(const ScalingRules& rules) {
   return absl::Seconds(longest);
 }
 
-void AddChange(History& history, const std::optional<Behavior>& behavior, int32_t from, int32_t to,
+void AddChange(History& history, const base::Boxed<Behavior>& behavior, int32_t from, int32_t to,
                absl::Time at, absl::Duration longer) {
   if (!behavior) return;
   if (to > from) {

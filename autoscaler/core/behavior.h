@@ -58,14 +58,14 @@ absl::Duration SinceBase(const Base& last, absl::Time now);
 inline constexpr absl::Duration kCrashLoopHold = absl::Minutes(10);
 inline constexpr absl::Duration kCrashLoopForgotten = absl::Minutes(10);
 // The interval that a crash loop seen at `now` belongs to: `last` goes on, or a new one begins.
-CrashLoop CrashLoopAt(const std::optional<CrashLoop>& last, absl::Time now);
+CrashLoop CrashLoopAt(const base::Boxed<CrashLoop>& last, absl::Time now);
 
 // scaleDown's window, filled from the flag in whole seconds when unset.
 absl::Duration DownWindow(const Behavior& behavior, absl::Duration flag);
 absl::Duration UpWindow(const Behavior& behavior);
 // The longer one of both directions, or the flag's where there is no behavior: a recommendation
 // that is older is asked for no more.
-absl::Duration LongestWindow(const std::optional<Behavior>& behavior, absl::Duration flag);
+absl::Duration LongestWindow(const base::Boxed<Behavior>& behavior, absl::Duration flag);
 
 // Enters a recommendation by upstream's slot rule: the last entry that no window needs any more is
 // overwritten, else it is appended. Beyond History::kMaxEntries, which only decisions far more
@@ -80,7 +80,7 @@ void AddScaleEvent(std::vector<ScaleEvent>& list, int32_t change, absl::Time at,
 absl::Duration LongestPeriod(const ScalingRules& rules);
 // Enters the change from one count to another, by whoever, as the event of its direction; kept by
 // `longer` than policies look back. Nothing without behavior, whose limit looks at no events.
-void AddChange(History& history, const std::optional<Behavior>& behavior, int32_t from, int32_t to,
+void AddChange(History& history, const base::Boxed<Behavior>& behavior, int32_t from, int32_t to,
                absl::Time at, absl::Duration longer);
 
 }  // namespace neap::core

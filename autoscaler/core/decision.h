@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "autoscaler/base/quantity.h"
+#include "autoscaler/base/text.h"
 #include "autoscaler/core/history.h"
 #include "autoscaler/core/observation.h"
 #include "autoscaler/core/spec.h"
@@ -152,8 +153,8 @@ struct MetricResult {
   // !valid: what failed. `error` is the text of event and condition, `wrapped` the one of the
   // aggregate.
   ErrorKind error_kind = ErrorKind::kUnavailable;
-  std::string error;
-  std::string wrapped;
+  base::Text error;
+  base::Text wrapped;
   bool operator==(const MetricResult&) const = default;
 };
 
@@ -188,7 +189,7 @@ struct Decision {
   RescaleReason rescale_reason = RescaleReason::kNone;
   int16_t winner = -1;                           // metric whose proposal was taken
   Reason failure = Reason::kInvalidMetrics;      // kFailed: which; kHold: kPaused or kViewNotSynced
-  std::string failure_text;                      // kFailed: the error; kNoScale: the peer's text
+  base::Text failure_text;                       // kFailed: the error; kNoScale: the peer's text
   int16_t first_invalid = -1;                    // the metric whose error heads the aggregate
   bool some_invalid = false;                     // computed, although some metrics failed
   Reason able = Reason::kReadyForNewScale;       // kComputed: condition AbleToScale

@@ -89,7 +89,7 @@ std::string Words(const AutoscalerSpec& spec, const Decision& d, const Step& ste
                          metric);
     case Reason::kInvalidMetrics:
       return count == nullptr
-                 ? d.failure_text
+                 ? d.failure_text.str()
                  : fmt::format("{} of {} metrics failed: no scale-down on what is unknown",
                                count->count, count->of);
     case Reason::kNegativeProposal:
@@ -181,7 +181,7 @@ std::vector<MetricLine> MetricLines(const AutoscalerSpec& spec, const Observatio
     line.name = NameInSpec(spec, decision.metrics.size(), static_cast<int>(i));
     line.target = TargetText(reading.target ? *reading.target : metric.target, memory);
     line.failed = !result.valid;
-    line.asks = result.valid ? std::to_string(result.proposal) : result.error;
+    line.asks = result.valid ? std::to_string(result.proposal) : result.error.str();
     if (result.valid) line.value = ValueText(reading, result, memory);
   }
   return out;

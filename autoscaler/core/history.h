@@ -9,6 +9,8 @@
 #include <optional>
 #include <vector>
 
+#include "autoscaler/base/boxed.h"
+#include "autoscaler/base/stamp.h"
 #include "autoscaler/core/spec.h"
 #include "autoscaler/core/status.h"
 
@@ -17,14 +19,14 @@ namespace neap::core {
 // A recommendation: the raw combined count before behavior, and when it was made.
 struct Recommendation {
   int32_t replicas = 0;
-  absl::Time at = absl::InfinitePast();
+  base::Stamp at = {};
   bool operator==(const Recommendation&) const = default;
 };
 
 // An applied change of |count| replicas; upstream's list with its slot rule (storeScaleEvent).
 struct ScaleEvent {
   int32_t change = 0;  // > 0
-  absl::Time at = absl::InfinitePast();
+  base::Stamp at = {};
   bool outdated = false;
   bool operator==(const ScaleEvent&) const = default;
 };
@@ -34,15 +36,15 @@ struct ScaleEvent {
 struct Base {
   int32_t replicas = 0;
   int32_t ready_pods = 0;
-  absl::Time at = absl::InfinitePast();
+  base::Stamp at = {};
   bool operator==(const Base&) const = default;
 };
 
 // At least half of the pods were in CrashLoopBackOff: since when, and when last (guards Safe).
 // Containers that crash run for moments in between, so an interval ends only after a while without.
 struct CrashLoop {
-  absl::Time since = absl::InfinitePast();
-  absl::Time seen = absl::InfinitePast();
+  base::Stamp since = {};
+  base::Stamp seen = {};
   bool operator==(const CrashLoop&) const = default;
 };
 
@@ -56,7 +58,7 @@ struct History {
   std::optional<Base> base;
   std::vector<uint64_t>
       counted;  // per metric: Reading.sequence that last moved the count since `base`
-  std::optional<CrashLoop> crash_loop;
+  base::Boxed<CrashLoop> crash_loop;
   // ScaledToZero is the condition of that name in the previous status. KEDA's last active time,
   // failures per metric, original and paused counts join here with stage `zero`.
   bool operator==(const History&) const = default;

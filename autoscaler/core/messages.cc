@@ -92,7 +92,7 @@ std::string_view ReasonName(Reason reason) {
   return "";
 }
 
-std::string SelectorDump(const std::optional<base::LabelSelector>& selector) {
+std::string SelectorDump(const base::Boxed<base::LabelSelector>& selector) {
   if (!selector) return "nil";
   std::string out = "&LabelSelector{MatchLabels:map[string]string{";
   for (const auto& [key, value] : selector->match_labels) out += fmt::format("{}: {},", key, value);
@@ -117,7 +117,7 @@ std::string MetricName(const MetricSpec& spec) {
       return "pods metric " + spec.name;
     case MetricSource::kObject:
       if (spec.target.kind == TargetKind::kValue)
-        return fmt::format("{} metric {}", spec.described_object.kind, spec.name);
+        return fmt::format("{} metric {}", spec.described().kind, spec.name);
       [[fallthrough]];  // upstream names Object metrics with AverageValue like External ones
     case MetricSource::kExternal:
       return "external metric " + spec.name + '(' + SelectorDump(spec.selector) + ')';
@@ -174,7 +174,7 @@ MetricErrorTexts DescribeMetricError(const MetricSpec& spec, const std::string& 
       out.error = text;
       if (from_source) {
         out.error = fmt::format("unable to get metric {} on {} {}/{}: {}", spec.name,
-                                spec.described_object.kind, ns, spec.described_object.name, text);
+                                spec.described().kind, ns, spec.described().name, text);
       }
       const bool average = spec.selector_error.empty() &&
                            spec.target.kind == TargetKind::kAverageValue &&

@@ -20,7 +20,7 @@ std::string_view ReasonName(Reason reason);  // "ScaleUpLimit", "WithinTolerance
 std::string MetricName(const MetricSpec& spec);
 
 // Go's print of a label selector, which events and errors show: nil or &LabelSelector{...}.
-std::string SelectorDump(const std::optional<base::LabelSelector>& selector);
+std::string SelectorDump(const base::Boxed<base::LabelSelector>& selector);
 
 // Event and condition reason of a failed metric of this source: "FailedGetResourceMetric",
 // "InvalidMetricSourceType".

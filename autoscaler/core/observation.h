@@ -14,9 +14,11 @@
 #include <utility>
 #include <vector>
 
-#include "autoscaler/base/packed_time.h"
+#include "autoscaler/base/boxed.h"
 #include "autoscaler/base/quantity.h"
 #include "autoscaler/base/shared.h"
+#include "autoscaler/base/stamp.h"
+#include "autoscaler/base/text.h"
 #include "autoscaler/core/spec.h"
 #include "autoscaler/core/status.h"
 
@@ -24,11 +26,11 @@ namespace neap::core {
 
 // The scale subresource as last seen.
 struct Scale {
-  std::string uid;               // of the target object
-  std::string resource_version;  // for reports; the write's precondition is uid + spec
+  base::Text uid;               // of the target object
+  base::Text resource_version;  // for reports; the write's precondition is uid + spec
   int32_t spec_replicas = 0;
   int32_t status_replicas = 0;
-  std::string selector;  // status.selector, as the API wrote it
+  base::Text selector;  // status.selector, as the API wrote it
   // What the workload's own status says beyond its scale; guards look at it.
   std::optional<int32_t> ready_replicas = {};  // unset: not known (kinds read by their scale alone)
   bool quota_refused = false;                  // a quota refuses its pods
@@ -53,8 +55,8 @@ enum class PodTrouble : uint8_t {
 // copies share.
 struct Pod {
   base::SharedText name;
-  base::PackedTime start;     // status.startTime; InfinitePast = not set
-  base::PackedTime ready_at;  // lastTransitionTime of Ready; InfinitePast = the API's zero time
+  base::Stamp start = {};     // status.startTime; InfinitePast = not set
+  base::Stamp ready_at = {};  // lastTransitionTime of Ready; InfinitePast = the API's zero time
   uint32_t requests = 0;      // index into Observation.requests
   PodPhase phase = PodPhase::kPending;
   PodReady ready = PodReady::kNone;
@@ -111,7 +113,7 @@ enum class ErrorKind : uint8_t {
 // it is upstream's text, since conditions and events show it.
 struct ReadingError {
   ErrorKind kind = ErrorKind::kUnavailable;
-  std::string message;
+  base::Text message;
   bool operator==(const ReadingError&) const = default;
 };
 
@@ -141,12 +143,11 @@ struct Reading {
   PodSamples pods;             // kPods
   bool absent = false;         // the source had nothing, the value is a stand-in
   std::optional<bool> active;  // with has_activity
-  std::optional<MetricTarget>
-      target;  // the scaler's suggested target, overrides the spec's until the next reading
-  absl::Time observed_at =
-      absl::InfinitePast();  // receipt minus the scaler's age: what staleness is judged by
-  absl::Time sampled_at = absl::InfinitePast();  // the source's clock, for people and records
-  uint64_t sequence = 0;  // grows with each distinct reading of this metric; 0 = never read
+  // The scaler's suggested target, overrides the spec's until the next reading.
+  base::Boxed<MetricTarget> target;
+  base::Stamp observed_at = {};  // receipt minus the scaler's age: what staleness is judged by
+  base::Stamp sampled_at = {};   // the source's clock, for people and records
+  uint64_t sequence = 0;         // grows with each distinct reading of this metric; 0 = never read
   bool operator==(const Reading&) const = default;
 };
 

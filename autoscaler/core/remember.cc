@@ -99,7 +99,7 @@ class Rememberer {
   }
 
   void CrashLoops() {
-    std::optional<CrashLoop>& loop = out_.history.crash_loop;
+    base::Boxed<CrashLoop>& loop = out_.history.crash_loop;
     if (d_.crash_loop) {
       loop = CrashLoopAt(loop, seen_.now);
     } else if (loop && seen_.now - loop->seen >= kCrashLoopForgotten) {
@@ -279,8 +279,8 @@ class Rememberer {
   }
 
   // A text that stays is not written again: most do, from one decision to the next.
-  static void Put(std::string& into, std::string_view text) {
-    if (into != text) into = text;
+  static void Put(base::Text& into, std::string_view text) {
+    if (into != text) into = text;  // compared first: most words stay
   }
 
   void Set(std::string_view type, ConditionStatus status, std::string_view reason,
@@ -290,11 +290,8 @@ class Rememberer {
         std::find_if(all.begin(), all.end(), [&](const Condition& c) { return c.type == type; });
     if (found == all.end()) {
       all.reserve(all.size() + 1);  // there are three or four for good, for each target
-      all.push_back({.type = std::string(type),
-                     .status = status,
-                     .reason = "",
-                     .message = "",
-                     .last_transition = at});
+      all.push_back(
+          {.type = type, .status = status, .reason = "", .message = "", .last_transition = at});
       found = all.end() - 1;
     } else if (found->status != status) {
       found->last_transition = at;

@@ -9,13 +9,17 @@
 #include <absl/time/time.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "autoscaler/base/boxed.h"
 #include "autoscaler/base/selector.h"
+#include "autoscaler/base/text.h"
 
 namespace neap::core {
 
@@ -41,8 +45,8 @@ inline std::string_view GroupOf(std::string_view api_version) {
 
 // scaleTargetRef, or a metric's describedObject.
 struct ObjectReference {
-  std::string api_version;  // "apps/v1"; may be ""
-  std::string kind;
+  base::Text api_version;  // "apps/v1"; may be ""
+  base::Text kind;
   std::string name;
   auto operator<=>(const ObjectReference&) const = default;
 };
@@ -73,32 +77,63 @@ struct MetricTarget {
 // (then kExternal).
 struct MetricSpec {
   MetricSource source = MetricSource::kExternal;
-  std::string source_text;           // as written; differs from the enum's name only for kUnknown
-  std::string name;                  // resource name ("cpu") or metric name
-  std::string container;             // kContainerResource
-  ObjectReference described_object;  // kObject
-  std::optional<base::LabelSelector> selector;  // kPods, kObject, kExternal
-  std::string selector_error;  // why `selector` is invalid, "" when fine; both by SetSelector
+  base::Text source_text;  // as written; differs from the enum's name only for kUnknown
+  base::Text name;         // resource name ("cpu") or metric name
+  base::Text container;    // kContainerResource
+  base::Boxed<ObjectReference> described_object;  // exactly with kObject
+  base::Boxed<base::LabelSelector> selector;      // kPods, kObject, kExternal
+  base::Text selector_error;  // why `selector` is invalid, "" when fine; both by SetSelector
   MetricTarget target;
   bool from_trigger = false;  // made from a trigger by its scaler
   bool has_activity = false;  // triggers: takes part in activation (cpu and memory do not)
   bool operator==(const MetricSpec&) const = default;
 
+  // `described_object`, or an empty one.
+  const ObjectReference& described() const {
+    static const ObjectReference kNone;
+    return described_object ? *described_object : kNone;
+  }
+
   // Sets `selector` and checks it once, so that a decision does not. Admission lets bad ones
   // through; they surface as Failed...Metric in each decision.
   void SetSelector(base::LabelSelector value) {
     const auto parsed = value.ToSelector();
-    selector_error = parsed.ok() ? "" : std::string(parsed.status().message());
+    selector_error = parsed.ok() ? std::string() : std::string(parsed.status().message());
     selector = std::move(value);
   }
 };
 
+// A trigger's parameters: texts by their names, sorted. Copies share them.
+class Metadata {
+ public:
+  using Entry = std::pair<std::string, std::string>;
+
+  Metadata() = default;
+  Metadata(std::initializer_list<Entry> entries) : Metadata(std::vector<Entry>(entries)) {}
+  // Sorted by the caller.
+  Metadata(std::vector<Entry> entries) {
+    if (!entries.empty()) entries_ = std::move(entries);
+  }
+  std::span<const Entry> entries() const {
+    return entries_ ? std::span<const Entry>(*entries_) : std::span<const Entry>();
+  }
+  auto begin() const { return entries().begin(); }
+  auto end() const { return entries().end(); }
+  size_t size() const { return entries().size(); }
+  bool empty() const { return entries().empty(); }
+  const Entry& operator[](size_t i) const { return entries()[i]; }
+  bool operator==(const Metadata&) const = default;
+
+ private:
+  base::Boxed<std::vector<Entry>> entries_;  // none: empty
+};
+
 // One `triggers[]` entry, verbatim; what it means only its scaler knows.
 struct TriggerSpec {
-  std::string type;
-  std::string name;                                           // optional, unique in the object
-  std::vector<std::pair<std::string, std::string>> metadata;  // sorted by key; never holds secrets
-  TargetKind metric_type = TargetKind::kUnspecified;          // the user's metricType
+  base::Text type;
+  base::Text name;                                    // optional, unique in the object
+  Metadata metadata;                                  // never holds secrets
+  TargetKind metric_type = TargetKind::kUnspecified;  // the user's metricType
   bool use_cached_metrics = false;
   bool operator==(const TriggerSpec&) const = default;
 };
@@ -138,17 +173,17 @@ struct HoldScaleUp {
 enum class ObjectKind : uint8_t { kAutoscaler, kHpa, kScaledObject };
 
 struct AutoscalerSpec {
-  ObjectKind kind = ObjectKind::kAutoscaler;
   ObjectKey key;
-  std::string uid;         // of the object
+  base::Text uid;          // of the object
   int64_t generation = 0;  // metadata.generation; status.observedGeneration shows it
   ObjectReference target;
 
   std::optional<int32_t> min_replicas;  // unset means 1
   int32_t max_replicas = 0;
+  ObjectKind kind = ObjectKind::kAutoscaler;
   std::vector<MetricSpec> metrics;
   std::vector<TriggerSpec> triggers;
-  std::optional<Behavior> behavior;  // unset: the HPA's legacy path
+  base::Boxed<Behavior> behavior;  // unset: the HPA's legacy path
 
   bool paused = false;  // mode: Paused (KEDA's pause annotations with the issue on KEDA's objects)
   Guards guards = Guards::kSafe;

@@ -10,7 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "autoscaler/base/boxed.h"
 #include "autoscaler/base/quantity.h"
+#include "autoscaler/base/stamp.h"
+#include "autoscaler/base/text.h"
 #include "autoscaler/core/spec.h"
 
 namespace neap::core {
@@ -18,12 +21,12 @@ namespace neap::core {
 enum class ConditionStatus : uint8_t { kTrue, kFalse, kUnknown };
 
 struct Condition {
-  std::string type;
+  base::Text type;
   ConditionStatus status = ConditionStatus::kUnknown;
-  std::string reason;
-  std::string message;
-  absl::Time last_transition =
-      absl::InfinitePast();  // changes only when `status` does; InfinitePast = the API's zero time
+  base::Text reason;
+  base::Text message;
+  base::Stamp
+      last_transition;  // changes only when `status` does; InfinitePast = the API's zero time
   bool operator==(const Condition&) const = default;
 };
 
@@ -32,10 +35,10 @@ struct Condition {
 struct MetricStatus {
   bool valid = false;
   MetricSource source = MetricSource::kExternal;
-  std::string name;
-  std::string container;
-  ObjectReference described_object;
-  std::optional<base::LabelSelector> selector;
+  base::Text name;
+  base::Text container;
+  base::Boxed<ObjectReference> described_object;
+  base::Boxed<base::LabelSelector> selector;
   std::optional<int32_t> average_utilization;                      // percent
   std::optional<int64_t> average_value;                            // milli
   std::optional<int64_t> value;                                    // milli
@@ -46,7 +49,7 @@ struct MetricStatus {
 struct Status {
   int32_t current_replicas = 0;
   int32_t desired_replicas = 0;
-  std::optional<absl::Time> last_scale_time;
+  std::optional<base::Stamp> last_scale_time;
   std::optional<int64_t> observed_generation;
   std::vector<MetricStatus> current_metrics;
   std::vector<Condition> conditions;  // order of first insertion

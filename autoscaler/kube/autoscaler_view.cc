@@ -63,7 +63,7 @@ AutoscalerView::AutoscalerView(Context context, objects::DecodeOptions decode,
 
 AutoscalerView::~AutoscalerView() = default;
 
-absl::Status AutoscalerView::Decode(api::JsonObject& object, Collection<Item>::Item* out) const {
+absl::Status AutoscalerView::Decode(api::JsonObject& object, Collection<Item>::Item* out) {
   std::string_view json;
   if (auto error = object.raw_json().get(json)) return api::JsonError(error);
   auto tree = value::ParseJson(json, kWhat);
@@ -83,6 +83,11 @@ absl::Status AutoscalerView::Decode(api::JsonObject& object, Collection<Item>::I
                .warnings = Texts(decoded.warnings)};
   item.generation = decoded.generation;
   if (decoded.errors.empty() && decoded.spec) {
+    if (decoded.spec->behavior == behavior_) {
+      decoded.spec->behavior = behavior_;  // one for both
+    } else {
+      behavior_ = decoded.spec->behavior;
+    }
     item.spec = std::make_shared<const core::AutoscalerSpec>(*std::move(decoded.spec));
   } else if (item.news.errors.empty()) {
     item.news.errors.push_back("the object has no spec");

@@ -76,7 +76,7 @@ class AutoscalerView {
     bool operator()(const auto& a, const auto& b) const { return KeyOf(a) == KeyOf(b); }
   };
 
-  absl::Status Decode(api::JsonObject& object, Collection<Item>::Item* out) const;
+  absl::Status Decode(api::JsonObject& object, Collection<Item>::Item* out);
   void Replaced(std::vector<Collection<Item>::Item> all);
   void Changed(Collection<Item>::Item item);
   void Deleted(const std::string& ns, const std::string& name);
@@ -88,7 +88,9 @@ class AutoscalerView {
   const Context context_;
   const objects::DecodeOptions decode_;
   const std::function<void(const ObjectNews&)> news_;
-  std::unordered_set<std::unique_ptr<Known>, ByKey, ByKey> known_;  // the http::Client's thread
+  // The http::Client's thread.
+  std::unordered_set<std::unique_ptr<Known>, ByKey, ByKey> known_;
+  base::Boxed<core::Behavior> behavior_;  // of the last object: those of one template have it alike
   std::unique_ptr<Collection<Item>> collection_;
 };
 

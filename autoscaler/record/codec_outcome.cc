@@ -144,8 +144,8 @@ void Encode(const core::MetricStatus& metric, v1::MetricStatus* out) {
   out->set_source(EnumOf<v1::MetricSource>(metric.source));
   out->set_name(metric.name);
   out->set_container(metric.container);
-  if (metric.described_object != core::ObjectReference()) {
-    Encode(metric.described_object, out->mutable_described_object());
+  if (metric.described_object) {
+    Encode(*metric.described_object, out->mutable_described_object());
   }
   if (metric.selector) Encode(*metric.selector, out->mutable_selector());
   if (metric.average_utilization) out->set_average_utilization(*metric.average_utilization);
@@ -160,7 +160,9 @@ absl::Status Decode(const v1::MetricStatus& in, core::MetricStatus* metric) {
       DecodeEnum(in.source(), core::MetricSource::kUnknown, "metric source", &metric->source));
   metric->name = in.name();
   metric->container = in.container();
-  NEAP_RETURN_IF_ERROR(Decode(in.described_object(), &metric->described_object));
+  if (in.has_described_object()) {
+    NEAP_RETURN_IF_ERROR(Decode(in.described_object(), &metric->described_object.emplace()));
+  }
   if (in.has_selector()) {
     NEAP_RETURN_IF_ERROR(Decode(in.selector(), &metric->selector.emplace()));
   }

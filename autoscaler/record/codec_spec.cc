@@ -115,8 +115,8 @@ void Encode(const core::MetricSpec& metric, v1::MetricSpec* out) {
   out->set_source_text(metric.source_text);
   out->set_name(metric.name);
   out->set_container(metric.container);
-  if (metric.described_object != core::ObjectReference()) {
-    Encode(metric.described_object, out->mutable_described_object());
+  if (metric.described_object) {
+    Encode(*metric.described_object, out->mutable_described_object());
   }
   if (metric.selector) Encode(*metric.selector, out->mutable_selector());
   out->set_selector_error(metric.selector_error);
@@ -131,7 +131,9 @@ absl::Status Decode(const v1::MetricSpec& in, core::MetricSpec* metric) {
   metric->source_text = in.source_text();
   metric->name = in.name();
   metric->container = in.container();
-  NEAP_RETURN_IF_ERROR(Decode(in.described_object(), &metric->described_object));
+  if (in.has_described_object()) {
+    NEAP_RETURN_IF_ERROR(Decode(in.described_object(), &metric->described_object.emplace()));
+  }
   if (in.has_selector()) {
     NEAP_RETURN_IF_ERROR(Decode(in.selector(), &metric->selector.emplace()));
   }

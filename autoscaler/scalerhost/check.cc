@@ -110,8 +110,10 @@ bool MetricCheck::Times(const pb::MetricReading& from) {
   if (old > kMaxAge) return Fail(Violation::kBadTime, "age is more than a year");
   out_.reading.observed_at = received_ - old;
   if (!from.has_sampled_at()) return true;
-  return SampledAt(from.sampled_at().seconds(), from.sampled_at().nanos(),
-                   &out_.reading.sampled_at);
+  absl::Time at;
+  if (!SampledAt(from.sampled_at().seconds(), from.sampled_at().nanos(), &at)) return false;
+  out_.reading.sampled_at = at;
+  return true;
 }
 
 bool MetricCheck::Activity(const pb::MetricReading& from, const OpenedTrigger::Metric* metric) {

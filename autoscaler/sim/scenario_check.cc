@@ -95,12 +95,12 @@ class Checker {
       case core::MetricSource::kObject:
         for (const CustomMetricSpec& one : world_.custom_metrics) {
           if (one.name == metric.name && one.pods_of < 0 && one.ns == spec.key.ns &&
-              one.object == metric.described_object.name) {
+              one.object == metric.described().name) {
             return "";
           }
         }
-        return fmt::format("no customMetrics entry gives it for {} {}",
-                           metric.described_object.kind, metric.described_object.name);
+        return fmt::format("no customMetrics entry gives it for {} {}", metric.described().kind,
+                           metric.described().name);
       case core::MetricSource::kExternal:
         for (const ExternalMetricSpec& one : world_.external_metrics) {
           if (one.name == metric.name && one.ns == spec.key.ns) return "";

@@ -19,7 +19,7 @@ constexpr int64_t kMemoryRequest = int64_t{512} << 20;
 constexpr std::string_view kContainer = "app";
 
 // Labels that the selector matches.
-base::Labels LabelsFor(const std::optional<base::LabelSelector>& selector) {
+base::Labels LabelsFor(const base::Boxed<base::LabelSelector>& selector) {
   base::Labels out;
   if (!selector) return out;
   for (const auto& [key, text] : selector->match_labels) out[key] = text;
@@ -169,11 +169,10 @@ class Maker {
     if (metric.source == core::MetricSource::kPods) {
       custom.pods_of = 0;
     } else {
-      custom.resource =
-          ResourceOf(metric.described_object.kind, metric.described_object.api_version);
-      custom.api_version = metric.described_object.api_version;
-      custom.kind = metric.described_object.kind;
-      custom.object = metric.described_object.name;
+      custom.resource = ResourceOf(metric.described().kind, metric.described().api_version);
+      custom.api_version = metric.described().api_version;
+      custom.kind = metric.described().kind;
+      custom.object = metric.described().name;
     }
     world().custom_metrics.push_back(std::move(custom));
   }

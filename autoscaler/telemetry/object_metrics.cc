@@ -76,7 +76,7 @@ Line KedaObjectLine(std::string_view name, const Object& o, std::string* out) {
 
 // KEDA's `scaler`: the trigger's name, else what KEDA's own type is called ("prometheusScaler").
 std::string ScalerName(const core::TriggerSpec& trigger) {
-  return trigger.name.empty() ? trigger.type + "Scaler" : trigger.name;
+  return trigger.name.empty() ? trigger.type + "Scaler" : trigger.name.str();
 }
 
 std::string_view ObjectType(core::ObjectKind kind) {

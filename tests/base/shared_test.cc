@@ -6,8 +6,6 @@
 #include <thread>
 #include <vector>
 
-#include "autoscaler/base/packed_time.h"
-
 namespace neap::base {
 namespace {
 
@@ -80,42 +78,6 @@ TEST(Shared, IsAPointerToAValue) {
   EXPECT_FALSE(a.alone());
   none = nullptr;
   EXPECT_TRUE(a.alone());
-}
-
-TEST(PackedTime, KeepsNanosecondsAndTheInfinities) {
-  EXPECT_EQ(sizeof(PackedTime), 8u);
-  EXPECT_EQ(absl::Time(PackedTime()), absl::InfinitePast());
-  const absl::Time now = absl::FromUnixSeconds(1767225600);
-  for (const absl::Time time :
-       {absl::InfinitePast(), absl::InfiniteFuture(), absl::UnixEpoch(), now,
-        now + absl::Nanoseconds(1), now + absl::Nanoseconds(999'999'999), now + absl::Seconds(1),
-        absl::UnixEpoch() - absl::Nanoseconds(1), absl::UnixEpoch() - absl::Seconds(1)}) {
-    EXPECT_EQ(absl::Time(PackedTime(time)), time);
-    EXPECT_TRUE(PackedTime(time) == time);
-  }
-  // No fraction of a nanosecond: the API and the journal have none.
-  EXPECT_EQ(absl::Time(PackedTime(now + absl::Nanoseconds(1) / 4)), now);
-}
-
-TEST(PackedTime, OrdersAsTimesDo) {
-  const absl::Time now = absl::FromUnixSeconds(1767225600);
-  const absl::Time times[] = {absl::InfinitePast(),
-                              absl::FromUnixSeconds(-62135596800),  // year 1
-                              absl::UnixEpoch() - absl::Nanoseconds(1),
-                              absl::UnixEpoch(),
-                              now,
-                              now + absl::Nanoseconds(1),
-                              absl::FromUnixSeconds(253402300799),  // year 9999
-                              absl::InfiniteFuture()};
-  for (const absl::Time a : times) {
-    for (const absl::Time b : times) {
-      EXPECT_EQ(PackedTime(a) < PackedTime(b), a < b) << a << " " << b;
-      EXPECT_EQ(PackedTime(a) == PackedTime(b), a == b) << a << " " << b;
-    }
-  }
-  EXPECT_TRUE(PackedTime(now) < now + absl::Seconds(1) && now - absl::Seconds(1) < PackedTime(now));
-  EXPECT_TRUE(PackedTime(now) + absl::Seconds(1) > now);
-  EXPECT_EQ(PackedTime(now + absl::Seconds(5)) - PackedTime(now), absl::Seconds(5));
 }
 
 }  // namespace

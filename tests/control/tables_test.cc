@@ -339,7 +339,8 @@ TEST(Queries, PodSamplesAreJoinedWhicheverCameFirst) {
                          {.pod = "b", .milli = 2, .at = kStart, .window = {}},
                          {.pod = "a", .milli = 1, .at = kStart, .window = {}}};
   uint64_t unknown = 0;
-  queries.Answered(*query, {.trigger_id = query->id, .round = 0, .metrics = {reading}, .error = {}},
+  queries.Answered(*query,
+                   {.trigger_id = query->id(), .round = 0, .metrics = {reading}, .error = {}},
                    kStart, &unknown);
   const core::Reading* joined = queries.Read(*query, 0);
   ASSERT_EQ(joined->pods.by_pod.size(), 3u);

@@ -91,7 +91,7 @@ void RandomWorld::MakeMetric() {
   metric.source_text = "?";
   metric.name = Chance(50) ? "cpu" : "memory";
   if (metric.source == MetricSource::kContainerResource) metric.container = "app";
-  metric.described_object = {"networking.k8s.io/v1", "Ingress", "main"};
+  metric.described_object = ObjectReference{"networking.k8s.io/v1", "Ingress", "main"};
   const bool resource =
       metric.source == MetricSource::kResource || metric.source == MetricSource::kContainerResource;
   const int64_t target =

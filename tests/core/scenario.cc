@@ -293,8 +293,8 @@ std::string Scenario::Metric(const Words& words) {
       metric.container = w.value;
     } else if (w.key == "on") {
       const std::vector<std::string> parts = SplitBy(w.value, '/');
-      metric.described_object = {"networking.k8s.io/v1", parts[0],
-                                 parts.size() > 1 ? parts[1] : ""};
+      metric.described_object =
+          ObjectReference{"networking.k8s.io/v1", parts[0], parts.size() > 1 ? parts[1] : ""};
     } else if (w.key == "selector") {
       metric.SetSelector(SelectorOf(w.value));
     } else {

@@ -285,8 +285,8 @@ TEST_F(LaterRequests, MayBeCancelledAndDroppedWhileTheyWait) {
   EXPECT_EQ(answers_, 1);
 }
 
-// What is queued without an id of its own was once forgotten with it: a supply, or what a thread had
-// run and waited for (it waited for ever).
+// What is queued without an id of its own was once forgotten with it: a supply, or what a thread
+// had run and waited for (it waited for ever).
 TEST_F(LaterRequests, AreSentWhenNoneIsDropped) {
   Ask();
   const auto supply = AwaitSupply();

@@ -50,7 +50,7 @@ TEST(Codec, SpecsAndOptionsComeBackButForTriggerMetadata) {
   spec.max_replicas = 9;
   core::MetricSpec& metric = spec.metrics.emplace_back();
   metric.source = core::MetricSource::kObject;
-  metric.described_object = {"v1", "Service", "front"};
+  metric.described_object = core::ObjectReference{"v1", "Service", "front"};
   metric.SetSelector({.match_labels = {{"a", "b"}},
                       .match_expressions = {{.key = "k", .op = "Near", .values = {"x", "y"}}}});
   ASSERT_NE(metric.selector_error, "");
@@ -83,7 +83,7 @@ TEST(Codec, SpecsAndOptionsComeBackButForTriggerMetadata) {
   EXPECT_THAT(Serialised(message), ::testing::Not(HasSubstr("password")));
   core::AutoscalerSpec back;
   ASSERT_TRUE(Decode(message, &back).ok());
-  spec.triggers[0].metadata.clear();
+  spec.triggers[0].metadata = {};
   EXPECT_TRUE(back == spec);
 
   const core::HpaOptions options{.level = core::Level::kV1_37,

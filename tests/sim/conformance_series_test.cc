@@ -158,7 +158,7 @@ class Series {
     if (json.contains("error") || json.contains("mappingError")) {
       change.error = core::ReadingError{
           .kind = core::ErrorKind::kUnavailable,
-          .message = json.contains("error") ? json.at("error") : json.at("mappingError")};
+          .message = json.at(json.contains("error") ? "error" : "mappingError").get<std::string>()};
     } else {
       change.scale = core::Scale{.uid = "web-uid",
                                  .resource_version = "",
@@ -245,8 +245,8 @@ class Series {
   control::TriggerReading Reading(const Json& data) const {
     control::TriggerReading out;
     if (data.contains("error")) {
-      out.error =
-          core::ReadingError{.kind = core::ErrorKind::kUnavailable, .message = data.at("error")};
+      out.error = core::ReadingError{.kind = core::ErrorKind::kUnavailable,
+                                     .message = data.at("error").get<std::string>()};
       return out;
     }
     control::MetricReading& metric = out.metrics.emplace_back();

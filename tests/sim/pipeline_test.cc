@@ -151,10 +151,10 @@ TEST(Pipeline, CustomMetricsOfPodsAndObjects) {
               Each(Field(&control::NamedPodSample::window, absl::Minutes(1))));
 
   core::MetricSpec hits = Metric(core::MetricSource::kObject, "hits");
-  hits.described_object = {
+  hits.described_object = core::ObjectReference{
       .api_version = "networking.k8s.io/v1", .kind = "Ingress", .name = "main"};
   EXPECT_EQ(bench.Value(bench.Open(hits)).milli, std::vector<int64_t>{40'000});
-  hits.described_object.name = "other";
+  hits.described_object->name = "other";
   EXPECT_EQ(bench.Read(bench.Open(hits)).error->message,
             "unable to fetch metrics from custom metrics API: the server could not find the metric "
             "hits for ingresses.networking.k8s.io other");

@@ -123,7 +123,7 @@ absl::StatusOr<std::vector<Asked>> FromFlags(const ScalerReadOptions& options) {
   NEAP_ASSIGN_OR_RETURN(out.request.env, Pairs(options.env, "--env", true));
   control::Subscription& s = out.request.subscription;
   s.type = options.type;
-  s.metadata.assign(metadata.begin(), metadata.end());
+  s.metadata = std::vector<core::Metadata::Entry>(metadata.begin(), metadata.end());
   s.ns = options.ns;
   s.object_kind = "Autoscaler";
   s.object_name = "neapctl";
@@ -253,7 +253,7 @@ class Results {
       Failed(asked.label, metric.name, r.error);
       return out;
     }
-    core::MetricTarget target = r.target.value_or(core::MetricTarget());
+    core::MetricTarget target = r.target ? *r.target : core::MetricTarget();
     for (const core::MetricSpec& spec : answer.opened.metrics) {
       if (spec.name == metric.name && !r.target) target = spec.target;
     }

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "autoscaler/base/status.h"
+#include "autoscaler/base/text.h"
 
 namespace neap::kube::api {
 
@@ -73,6 +74,13 @@ inline absl::Status GetString(JsonValue& value, std::string* out) {
   std::string_view text = *out;
   NEAP_RETURN_IF_ERROR(GetText(value, &text));
   if (text.data() != out->data()) *out = text;
+  return absl::OkStatus();
+}
+
+inline absl::Status GetString(JsonValue& value, base::Text* out) {
+  std::string_view text = *out;
+  NEAP_RETURN_IF_ERROR(GetText(value, &text));
+  *out = text;
   return absl::OkStatus();
 }
 

@@ -167,19 +167,21 @@ core::ObjectReference DecodeReference(Fields& parent, std::string_view key_of_pa
   out.api_version = f.String("apiVersion");
   out.kind = f.String("kind");
   out.name = f.String("name");
-  const std::pair<std::string_view, const std::string*> parts[] = {{"kind", &out.kind},
-                                                                   {"name", &out.name}};
+  const std::pair<std::string_view, std::string_view> parts[] = {{"kind", out.kind},
+                                                                 {"name", out.name}};
   for (const auto& [key, text] : parts) {
-    if (text->empty()) {
+    if (text.empty()) {
       f.Required(key, "");
-    } else if (const std::string problem = PathSegmentProblem(*text); !problem.empty()) {
+    } else if (const std::string problem = PathSegmentProblem(text); !problem.empty()) {
       f.Invalid(key, problem);
     }
   }
-  const size_t slash = out.api_version.find('/');
-  if (slash != std::string::npos && out.api_version.find('/', slash + 1) != std::string::npos) {
+  const std::string_view version = out.api_version;
+  const size_t slash = version.find('/');
+  if (slash != std::string_view::npos && version.find('/', slash + 1) != std::string_view::npos) {
     f.Invalid("apiVersion", "must be \"version\" or \"group/version\"");
-  } else if (needs_group && slash == std::string::npos && out.kind != "ReplicationController") {
+  } else if (needs_group && slash == std::string_view::npos &&
+             out.kind != "ReplicationController") {
     f.Invalid("apiVersion", "apiVersion must specify API group");
   }
   return out;

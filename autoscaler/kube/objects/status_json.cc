@@ -96,11 +96,13 @@ Json MetricJson(const core::MetricStatus& m) {
     source["metric"] = {{"name", m.name}};
     if (m.selector) source["metric"]["selector"] = SelectorJson(*m.selector);
   }
-  if (m.source == MetricSource::kObject) {
-    source["describedObject"] = {{"kind", m.described_object.kind},
-                                 {"name", m.described_object.name}};
-    if (!m.described_object.api_version.empty())
-      source["describedObject"]["apiVersion"] = m.described_object.api_version;
+  if (m.source == MetricSource::kObject && m.described_object) {
+    Json& object = source["describedObject"] = Json::object();
+    object["kind"] = m.described_object->kind.str();
+    object["name"] = m.described_object->name;
+    if (!m.described_object->api_version.empty()) {
+      object["apiVersion"] = m.described_object->api_version.str();
+    }
   }
   source["current"] = std::move(current);
   return {{"type", words->type}, {words->key, std::move(source)}};
@@ -160,10 +162,12 @@ core::MetricStatus ReadMetric(const value::Value& from) {
   out.source = words->source;
   out.name = source->StringAt("name", source->StringAt("metric.name"));
   out.container = source->StringAt("container");
-  out.described_object = {
-      .api_version = std::string(source->StringAt("describedObject.apiVersion")),
-      .kind = std::string(source->StringAt("describedObject.kind")),
-      .name = std::string(source->StringAt("describedObject.name"))};
+  if (out.source == MetricSource::kObject) {
+    out.described_object =
+        core::ObjectReference{.api_version = source->StringAt("describedObject.apiVersion"),
+                              .kind = source->StringAt("describedObject.kind"),
+                              .name = std::string(source->StringAt("describedObject.name"))};
+  }
   if (const value::Value* selector = source->Find("metric.selector"); selector != nullptr) {
     out.selector = ReadSelector(*selector);
   }
@@ -251,7 +255,7 @@ void SetCondition(std::vector<core::Condition>& conditions, core::Condition cond
   const auto at = std::find_if(conditions.begin(), conditions.end(),
                                [&](const core::Condition& c) { return c.type == condition.type; });
   const bool same = at != conditions.end() && at->status == condition.status;
-  condition.last_transition = same ? at->last_transition : now;
+  condition.last_transition = same ? at->last_transition : base::Stamp(now);
   if (at == conditions.end()) {
     conditions.push_back(std::move(condition));
   } else {

@@ -69,7 +69,7 @@ class TriggerDecoder {
     } else {
       out.metric_type = DecodeMetricType(CheckByCatalog(out.type));
     }
-    out.metadata.assign(text_.metadata.begin(), text_.metadata.end());
+    out.metadata = std::vector<core::Metadata::Entry>(text_.metadata.begin(), text_.metadata.end());
     spec.triggers.push_back(std::move(out));
   }
 

@@ -109,7 +109,9 @@ TEST(Crd, KnowsTheStatusFields) {
     core::MetricStatus m;
     m.valid = true;
     m.source = source;
-    m.described_object = {"v1", "A", "a"};
+    if (source == core::MetricSource::kObject) {
+      m.described_object = core::ObjectReference{"v1", "A", "a"};
+    }
     m.selector = base::LabelSelector{.match_labels = {{"a", "b"}},
                                      .match_expressions = {{"a", "In", {"b"}}}};
     m.average_utilization = 1;

@@ -121,7 +121,7 @@ metrics:
   EXPECT_EQ(m[1].target.average_utilization, 60);
   EXPECT_EQ(m[2].target.average_value, 10000);  // a number is a quantity, too
   EXPECT_EQ(m[2].selector->match_labels[0].first, "a");
-  EXPECT_EQ(m[3].described_object.kind, "Ingress");
+  EXPECT_EQ(m[3].described_object->kind, "Ingress");
   EXPECT_EQ(m[3].target.value, 2000000);
   // Admission does not look at metric selectors: a bad one fails in each decision.
   EXPECT_NE(m[4].selector_error, "");

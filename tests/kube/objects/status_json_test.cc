@@ -38,7 +38,7 @@ core::Status FullStatus() {
   object.valid = true;
   object.source = core::MetricSource::kObject;
   object.name = "hits";
-  object.described_object = {"networking.k8s.io/v1", "Ingress", "main"};
+  object.described_object = core::ObjectReference{"networking.k8s.io/v1", "Ingress", "main"};
   object.value = 2000000;
   core::MetricStatus external;
   external.valid = true;
@@ -135,8 +135,9 @@ TEST(StatusJson, AnythingStrangeIsLeftOut) {
 TEST(StatusJson, StaysWithinTheSchemasBounds) {
   core::Status status;
   core::Condition c = Named("A", core::ConditionStatus::kTrue, "R");
-  for (int i = 0; i < 20000; ++i) c.message += "\xC3\xA9";  // two bytes each
-  c.message += "\xff";                                      // no UTF-8 at all
+  std::string message;
+  for (int i = 0; i < 20000; ++i) message += "\xC3\xA9";  // two bytes each
+  c.message = message + "\xff";                           // no UTF-8 at all
   for (int i = 0; i < 40; ++i) status.conditions.push_back(c);
   status.current_metrics.resize(1000);
   std::string explanation;

@@ -46,7 +46,7 @@ core::Proposal Compute(const Json& line, const World& world) {
   spec.name = resource.empty() ? "m" : resource;
   spec.container = container;
   spec.selector = base::LabelSelector{};
-  spec.described_object = {
+  spec.described_object = core::ObjectReference{
       .api_version = "networking.k8s.io/v1", .kind = "Ingress", .name = "main"};
   const bool is_resource = method == "GetResourceReplicas" || method == "GetRawResourceReplicas";
   const bool is_object =

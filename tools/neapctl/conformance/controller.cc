@@ -73,7 +73,7 @@ class Series {
     reading.observed_at = absl::InfiniteFuture();  // the HPA knows no staleness
     if (data.contains("error")) {
       reading.form = core::Reading::Form::kError;
-      reading.error = {core::ErrorKind::kUnavailable, data.at("error")};
+      reading.error = {core::ErrorKind::kUnavailable, data.at("error").get<std::string>()};
     } else if (data.contains("samples")) {
       reading.form = core::Reading::Form::kPods;
       reading.pods = world_.Samples(data.at("samples"));
@@ -118,7 +118,7 @@ class Series {
     const Json& scale = tick.at("scale");
     if (scale.contains("error") || scale.contains("mappingError")) {
       tables.scale_error.message =
-          scale.contains("error") ? scale.at("error") : scale.at("mappingError");
+          scale.at(scale.contains("error") ? "error" : "mappingError").get<std::string>();
       seen.scale_error = &tables.scale_error;
     } else {
       tables.scale.spec_replicas = scale.value("specReplicas", 0);

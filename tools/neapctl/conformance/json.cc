@@ -76,8 +76,9 @@ core::MetricSpec ReadMetric(const Json& json) {
   }
   if (source.contains("describedObject")) {
     const Json& object = source.at("describedObject");
-    out.described_object = {object.value("apiVersion", ""), object.value("kind", ""),
-                            object.value("name", "")};
+    out.described_object = core::ObjectReference{.api_version = object.value("apiVersion", ""),
+                                                 .kind = object.value("kind", ""),
+                                                 .name = object.value("name", "")};
   }
   return out;
 }
@@ -158,11 +159,12 @@ Json WriteMetric(const core::MetricStatus& m) {
     source["metric"] = {{"name", m.name}};
     if (m.selector) source["metric"]["selector"] = WriteSelector(*m.selector);
   }
-  if (m.source == core::MetricSource::kObject) {
-    source["describedObject"] = {{"kind", m.described_object.kind},
-                                 {"name", m.described_object.name}};
-    if (!m.described_object.api_version.empty()) {
-      source["describedObject"]["apiVersion"] = m.described_object.api_version;
+  if (m.source == core::MetricSource::kObject && m.described_object) {
+    Json& object = source["describedObject"] = Json::object();
+    object["kind"] = m.described_object->kind.str();
+    object["name"] = m.described_object->name;
+    if (!m.described_object->api_version.empty()) {
+      object["apiVersion"] = m.described_object->api_version.str();
     }
   }
   return {{"type", name.type}, {name.key, source}};

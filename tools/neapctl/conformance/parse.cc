@@ -121,10 +121,10 @@ absl::StatusOr<std::string> ParseRunner::Ask(const json& line, bool with_metrics
   if (!target) return fmt::format("{}: unknown metricType \"{}\"", kRefused, metric_type);
 
   scalerhost::TriggerRequest request;
-  request.subscription.type = line["type"];
-  for (const auto& [key, value] : TextsOf(input, "metadata")) {
-    request.subscription.metadata.emplace_back(key, value);
-  }
+  request.subscription.type = line["type"].get<std::string>();
+  const auto metadata = TextsOf(input, "metadata");
+  request.subscription.metadata =
+      std::vector<core::Metadata::Entry>(metadata.begin(), metadata.end());
   request.subscription.ns = "ns1";
   request.subscription.object_kind = "ScaledObject";
   request.subscription.object_name = "obj1";
