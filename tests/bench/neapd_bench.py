@@ -46,7 +46,8 @@ namespaces: [shop]
 deployments:
 - {{name: web, namespace: shop, count: {targets}, replicas: 1, requests: {{cpu: 100m}}}}
 """
-    texts = [autoscaler(f"web-{i}", trigger={"key": f"k{i}", "target": "10", "value": "10"}, period=period)
+    texts = [autoscaler(f"web-{i}", trigger={"key": f"k{i}", "target": "10", "value": "10"}, period=period,
+                        behavior="{scaleDown: {stabilizationWindowSeconds: 300}}")
              for i in range(targets)]
     stack.start_playground(stack.path("world.yaml", text), [stack.path("objects.yaml", objects(*texts))])
     stack.start_stub_scaler()
@@ -57,7 +58,8 @@ deployments:
         return sum(v for k, v in stack.neapd_metrics().items() if k.startswith("neap_decisions_total"))
     wait_for(lambda: decisions() >= targets, 120, "the first decision of each")
     print(f"{targets} targets: first decision of the last one within {time.monotonic() - began:.1f} s of the start")
-    time.sleep(60)  # lists and first status writes are over
+    # Windows of 300 s are full, and each status has been written, 20 a second.
+    time.sleep(max(320, targets / 20 + 20))
     cpu, made, began = stack.neapd.cpu_seconds(), decisions(), time.monotonic()
     time.sleep(30)
     took = time.monotonic() - began
