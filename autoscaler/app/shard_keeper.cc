@@ -19,6 +19,8 @@ namespace {
 // attempts: its targets would be decided by nobody. Who takes it over goes on from an older record.
 constexpr int kLastSaves = 3;
 
+constexpr uint64_t kOutdated = 0;  // as a hash: of no record
+
 uint64_t HashOf(std::string_view bytes) { return std::hash<std::string_view>{}(bytes); }
 
 }  // namespace
@@ -213,7 +215,7 @@ void ShardKeeper::Loaded(int number, uint64_t term, absl::StatusOr<kube::LoadedH
     shard.failures = 0;
     shard.saved = std::move(saved);
     if (!shard.clean) {
-      for (const auto& [uid, hash] : shard.saved) shard.taken_over.insert(uid);
+      for (auto& [uid, hash] : shard.saved) hash = kOutdated;
     }
     hand = shard.state == State::kLoading;
     if (!hand) shard.due_all = clock_.Elapsed();  // what was decided without it replaces it
@@ -276,13 +278,11 @@ void ShardKeeper::OnOutcome(const control::OutcomeRecord& record) {
   Shard& shard = At(ShardOf(record.uid));
   shard.due_all = std::min(shard.due_all, now + options_.save_every);
   // Of a target that has no record yet nothing would be gone on from: the first one is not late.
-  const bool first = shard.loaded && !shard.saved.contains(record.uid);
-  const auto taken_over = shard.taken_over.find(record.uid);
-  if (!first && taken_over == shard.taken_over.end() &&
-      record.result.kind != core::ApplyResult::Kind::kApplied) {
-    return;
-  }
-  if (taken_over != shard.taken_over.end()) shard.taken_over.erase(taken_over);
+  // Nor is it after a loss: what was entered for the time that nobody knows of would begin anew
+  // with each further one.
+  const auto saved = shard.saved.find(record.uid);
+  const bool first = shard.loaded && (saved == shard.saved.end() || saved->second == kOutdated);
+  if (!first && record.result.kind != core::ApplyResult::Kind::kApplied) return;
   shard.due_soon = std::min(shard.due_soon, now + options_.save_soon);
   shard.soon.insert(record.uid);
 }

@@ -106,10 +106,8 @@ class ShardKeeper {
     absl::Duration due_all = absl::InfiniteDuration();
     absl::Duration due_soon = absl::InfiniteDuration();
     std::set<std::string, std::less<>> soon;  // uids
-    // Uids that came from an owner who was lost: what their first decision enters for the time that
-    // nobody knows of is to be saved soon, or each further loss would let that time begin anew.
-    std::set<std::string, std::less<>> taken_over;
-    std::map<std::string, uint64_t, std::less<>> saved;  // uid -> hash of what the store was given
+    // uid -> hash of what the store was given; kOutdated: by an owner who was lost since.
+    std::map<std::string, uint64_t, std::less<>> saved;
   };
 
   void Acquired(const kube::ShardAcquired& acquired) NEAP_EXCLUDES(mutex_);

@@ -38,8 +38,8 @@ void Controller::Impl::SetWake(Target& target, absl::Time at) {
 // of the period. Those with values per pod shift by their namespace: one list serves all of them.
 absl::Time Controller::Impl::NextPeriod(const Target& target) const {
   const int64_t period = absl::ToInt64Nanoseconds(PeriodOf(*target.spec));
-  const uint64_t hash =
-      Digest().Text(target.needs_pods ? target.spec->key.ns : target.uid.str()).value();
+  const std::string_view shifts = target.needs_pods ? target.spec->key.ns : target.uid.view();
+  const uint64_t hash = Digest().Text(shifts).value();
   const int64_t within = static_cast<int64_t>(hash % static_cast<uint64_t>(period));
   const int64_t phase = within - within % absl::ToInt64Nanoseconds(kGrain);
   const int64_t now = absl::ToUnixNanos(now_);

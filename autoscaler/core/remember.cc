@@ -280,7 +280,7 @@ class Rememberer {
 
   // A text that stays is not written again: most do, from one decision to the next.
   static void Put(base::Text& into, std::string_view text) {
-    if (into != text) into = text;  // compared first: most words stay
+    if (into != text) into = text;
   }
 
   void Set(std::string_view type, ConditionStatus status, std::string_view reason,
