@@ -40,10 +40,10 @@ class Boxed {
   const T* get() const { return has_value() ? &holder_.get()->value : nullptr; }
   template <typename... A>
   T& emplace(A&&... arguments) {
-    holder_ = Holder<Block>(new Block{.value = T(std::forward<A>(arguments)...)});
+    holder_ = Holder<Counted<T>>(new Counted<T>{.value = T(std::forward<A>(arguments)...)});
     return holder_.get()->value;
   }
-  void reset() { holder_ = Holder<Block>(); }
+  void reset() { holder_ = Holder<Counted<T>>(); }
 
   friend bool operator==(const Boxed& a, const Boxed& b) {
     if (a.get() == b.get()) return true;
@@ -57,17 +57,12 @@ class Boxed {
   }
 
  private:
-  struct Block {
-    HolderCount holders = {};
-    T value;
-    static void Free(Block* block) { delete block; }
-  };
   T& Own() {
     if (!holder_.alone()) emplace(std::as_const(holder_.get()->value));
     return holder_.get()->value;
   }
 
-  Holder<Block> holder_;
+  Holder<Counted<T>> holder_;
 };
 
 }  // namespace neap::base

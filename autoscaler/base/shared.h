@@ -55,6 +55,14 @@ class Holder {
   Block* block_ = nullptr;
 };
 
+// A block that is one value.
+template <typename T>
+struct Counted {
+  HolderCount holders = {};
+  T value;
+  static void Free(Counted* counted) { delete counted; }
+};
+
 template <typename T>
 class Shared {
  public:
@@ -62,7 +70,7 @@ class Shared {
   Shared(std::nullptr_t) {}  // NOLINT(google-explicit-constructor): as for a pointer
   static Shared Of(T value) {
     Shared shared;
-    shared.holder_ = Holder<Block>(new Block{.value = std::move(value)});
+    shared.holder_ = Holder<Counted<T>>(new Counted<T>{.value = std::move(value)});
     return shared;
   }
 
@@ -75,12 +83,7 @@ class Shared {
   friend bool operator==(const Shared& a, const Shared& b) { return a.get() == b.get(); }
 
  private:
-  struct Block {
-    HolderCount holders = {};
-    T value;
-    static void Free(Block* block) { delete block; }
-  };
-  Holder<Block> holder_;
+  Holder<Counted<T>> holder_;
 };
 
 // Converts from and to the usual texts and compares as they do.
